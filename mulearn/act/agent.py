@@ -1,0 +1,220 @@
+"""The agent: language prior, learned world and search, as one thing that plans.
+
+What the prior reads is text, on the host; what search reads are numbers, on the
+device. The agent is where they meet: one language-model call and one search for
+a batch of real observations.
+"""
+
+import dataclasses
+import functools
+from typing import Sequence
+
+import jax
+import numpy as np
+
+from mulearn.config import Config
+from mulearn.env.base import TextObservation
+from mulearn.model.base import mask_logits
+from mulearn.model.networks import Networks, Observation
+from mulearn.model.phrases import PhraseTable, ROLES
+from mulearn.model.support import Support
+from mulearn.model.world_model import WorldModel
+from mulearn.parallel.mesh import make_mesh
+from mulearn.prior import base as prior_lib
+from mulearn.prior.fusion import RULES, trust_to_gate
+from mulearn.search import plan as plan_lib
+from mulearn.types import Array, Node, Plan
+
+from flax import nnx
+
+
+def make_networks(config: Config, rng_key: Array) -> Networks:
+  """Fresh parameters for the config; consumes the key."""
+  return Networks(
+      config.model,
+      text_width=PhraseTable.width,
+      num_roles=len(ROLES),
+      gate=trust_to_gate(config.prior.trust),
+      rngs=nnx.Rngs(rng_key),
+  )
+
+
+@dataclasses.dataclass
+class Agent:
+  """Plans for text observations.
+
+  Attributes:
+    config: of the run.
+    networks: the parameters; replaced as they are learned.
+    phrases: the phrase table.
+    prior: what language believes.
+    mesh: the devices that search is spread over.
+  """
+
+  config: Config
+  networks: Networks
+  phrases: PhraseTable
+  prior: prior_lib.Prior
+  mesh: jax.sharding.Mesh = dataclasses.field(default_factory=make_mesh)
+
+  def observe(
+      self,
+      observations: Sequence[TextObservation],
+      *,
+      batch_size: int,
+      learn: bool = False,
+  ) -> tuple[Observation, np.ndarray]:
+    """Reads texts: numbers and prior, padded to B = `batch_size`.
+
+    Args:
+      observations: at most B of them.
+      batch_size: B; rows past the last observation repeat the first.
+      learn: let the commands enter the vocabulary of imagination.
+
+    Returns:
+      The `Observation` of `[B, ...]` and the prior `[B, K]`.
+    """
+    numbers = self.phrases.observe(observations, learn=learn)
+    prior = prior_lib.pad(
+        self.prior(observations), self.config.model.num_slots
+    )
+    rows = np.arange(batch_size)
+    rows[len(observations) :] = 0
+    return jax.tree.map(lambda x: x[rows], numbers), prior[rows]
+
+  def plan(
+      self,
+      rng_key: Array,
+      observations: Sequence[TextObservation],
+      *,
+      num_simulations: int | None = None,
+      deterministic: bool = True,
+      batch_size: int | None = None,
+  ) -> Plan:
+    """Searches from each observation.
+
+    Args:
+      rng_key: consumed.
+      observations: B of them.
+      num_simulations: of each search; the config's for evaluation if None.
+      deterministic: no exploration noise at the root.
+      batch_size: pad the batch to this size, so that one program serves all.
+
+    Returns:
+      The `Plan` of the B observations, with its tree; actions are phrases.
+    """
+    numbers, prior = self.observe(
+        observations, batch_size=batch_size or len(observations)
+    )
+    plan = self.search(
+        rng_key,
+        numbers,
+        prior,
+        num_simulations=num_simulations
+        or self.config.search.num_eval_simulations,
+        deterministic=deterministic,
+    )
+    return jax.tree.map(lambda x: x[: len(observations)], plan)
+
+  def search(
+      self,
+      rng_key: Array,
+      observation: Observation,
+      prior_logits: np.ndarray,
+      *,
+      num_simulations: int,
+      deterministic: bool,
+  ) -> Plan:
+    """`plan` for what `observe` returned, `[B, ...]`."""
+    return _search(
+        self.networks,
+        *self.phrases.arrays(),
+        rng_key,
+        observation,
+        prior_logits,
+        settings=self._settings,
+        num_simulations=num_simulations,
+        deterministic=deterministic,
+        mesh=self.mesh,
+    )
+
+  def glance(
+      self, observation: Observation, prior_logits: np.ndarray
+  ) -> tuple[Node, Array]:
+    """Root nodes `[B]` without search, and the bare head's logits `[B, K]`."""
+    return _glance(
+        self.networks,
+        *self.phrases.arrays(),
+        observation,
+        prior_logits,
+        settings=self._settings,
+    )
+
+  @property
+  def _settings(self) -> "_Settings":
+    config = self.config
+    return _Settings(
+        fusion=config.prior.fusion,
+        in_tree=config.prior.in_tree,
+        discount=config.learn.discount,
+        model=config.model,
+        search=config.search,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Settings:
+  """What the compiled programs depend on, compared by value."""
+
+  fusion: str
+  in_tree: bool
+  discount: float
+  model: object
+  search: object
+
+  def world(self, networks, table, vocabulary) -> WorldModel:
+    return WorldModel(
+        networks=networks,
+        table=table,
+        vocabulary=vocabulary,
+        fusion=RULES[self.fusion],
+        support=Support(self.model.num_bins, self.model.max_return),
+        discount=self.discount,
+        num_imagined=min(self.model.num_imagined, self.model.num_slots),
+        in_tree=self.in_tree,
+    )
+
+
+@functools.partial(
+    jax.jit,
+    static_argnames=("settings", "num_simulations", "deterministic", "mesh"),
+)
+def _search(
+    networks, table, vocabulary, rng_key, observation, prior_logits,
+    *, settings, num_simulations, deterministic, mesh,
+):  # fmt: skip
+  root_key, search_key = jax.random.split(rng_key)
+  model = settings.world(networks, table, vocabulary)
+  search = plan_lib.POLICIES[settings.search.policy](
+      settings.search, deterministic=deterministic
+  )
+  return plan_lib.plan(
+      model,
+      search_key,
+      model.root(root_key, observation, prior_logits),
+      search=search,
+      num_simulations=num_simulations,
+      mesh=mesh,
+  )
+
+
+@functools.partial(jax.jit, static_argnames="settings")
+def _glance(
+    networks, table, vocabulary, observation, prior_logits, *, settings
+):
+  model = settings.world(networks, table, vocabulary)
+  node = model.root(jax.random.key(0), observation, prior_logits)
+  head = networks.policy_logits(
+      table, node.state[0], observation.commands, observation.history
+  )
+  return node, mask_logits(head, observation.invalid)

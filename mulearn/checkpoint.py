@@ -1,0 +1,270 @@
+"""Saves everything that decides the next step, and continues from it.
+
+The same command, started again after a stop or a kill, resumes in this order:
+
+1. The config is compared with the checkpoint's: the names, shapes and dtypes
+   of all arrays must be those that this config builds (`restore` checks it
+   before it reads an array).
+2. Arrays: parameters, optimiser and replay, placed and sharded as the new
+   run placed its own.
+3. Counters: environment steps, optimiser steps, clocks.
+4. Environments: the games' histories of commands are replayed, and what the
+   lanes observe then must be what was recorded.
+5. Random keys come last, because building 1 to 4 drew from fresh ones.
+6. Metrics after the restored step are dropped, since they will come again.
+
+A checkpoint is one Orbax directory, `<step>` (`<step>.1` for a second one of
+the same step), that appears whole by a rename or not at all; `snapshot.py`
+says what is in it.
+"""
+
+from collections.abc import Mapping
+import errno
+import json
+import os
+import shutil
+import signal
+import types
+from typing import Any
+
+from absl import logging
+from etils import epath
+import jax
+
+from mulearn import snapshot
+from mulearn.types import PyTree
+
+_LEFTOVERS = (".orbax-checkpoint-tmp", ".deleted")
+_DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DISK_FULL_TEXTS = tuple(os.strerror(e) for e in _DISK_FULL_ERRNOS)
+
+
+class CheckpointError(RuntimeError):
+  """A checkpoint could not be written or read; the message says what to do."""
+
+
+class Checkpointer:
+  """The checkpoints of one run, the newest `keep` of them kept."""
+
+  def __init__(self, directory: str | os.PathLike[str], *, keep: int = 2):
+    """Opens or creates the directory.
+
+    Args:
+      directory: where the checkpoints are, local or on a bucket.
+      keep: number of good checkpoints to keep; 2 or more lets a damaged one
+        be survived.
+
+    Raises:
+      CheckpointError: if the directory cannot be made.
+    """
+    if keep < 1:
+      raise ValueError(f"keep is {keep}, but at least 1 must be kept.")
+    text = os.fspath(directory)
+    self.directory = epath.Path(
+        text if "://" in text else os.path.abspath(text)
+    )
+    self._keep = keep
+    self._damaged: set[str] = set()
+    try:
+      self.directory.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+      raise CheckpointError(
+          f"Cannot create the checkpoint directory {self.directory}: {e}."
+          " Choose another with --workdir."
+      ) from e
+
+  def save(self, step: int, arrays: PyTree, host: Mapping[str, Any]) -> None:
+    """Writes one checkpoint; it exists whole when this returns, or not at all.
+
+    Args:
+      step: number that names the checkpoint and orders it among the others.
+      arrays: pytree of JAX or NumPy arrays, `jax.random` keys or numbers.
+      host: everything else; a dict that JSON can hold (tuples come back as
+        lists).
+
+    Raises:
+      CheckpointError: if the disk is full or the write failed otherwise;
+        earlier checkpoints stay usable.
+      TypeError: if `host` holds something that JSON cannot.
+    """
+    _check_json(host)
+    path = self.directory / self._free_name(step)
+    try:
+      self._remove_leftovers()
+      snapshot.write(path, arrays, host)
+    except Exception as e:
+      self._remove_leftovers()
+      raise self._save_error(step, e) from e
+    self._prune()
+
+  def restore(self, like: PyTree) -> tuple[int, PyTree, dict[str, Any]] | None:
+    """Reads the newest checkpoint that is whole.
+
+    Args:
+      like: pytree with the structure, shapes, dtypes and placement wanted:
+        arrays, or `jax.ShapeDtypeStruct`s with a sharding.
+
+    Returns:
+      The step, the arrays as in `like`, and the host's dict; None where
+      nothing has been saved.
+
+    Raises:
+      CheckpointError: if the checkpoint belongs to another config, or if none
+        of the checkpoints can be read.
+    """
+    reasons = []
+    for name in reversed(self._names()):
+      path = self.directory / name
+      try:
+        host, manifest = snapshot.read_host(path)
+        different = snapshot.differences(manifest, like)
+        if not different:
+          arrays = snapshot.read_arrays(path, manifest, like)
+      except Exception as e:  # Damage takes any form.
+        reasons.append(self._set_aside(name, e))
+        continue
+      if different:
+        raise _config_error(path, different)
+      return _order(name)[0], arrays, host
+    if reasons:
+      raise CheckpointError(
+          f"None of the checkpoints in {self.directory} can be read: "
+          + " ".join(reasons)
+          + " Remove the directory to start over, or choose another --workdir."
+      )
+    return None
+
+  def latest_step(self) -> int | None:
+    """The step of the newest checkpoint not known to be damaged, or None."""
+    names = [n for n in self._names() if n not in self._damaged]
+    return _order(names[-1])[0] if names else None
+
+  def close(self) -> None:
+    """Removes what an interrupted save left; saves themselves never linger."""
+    self._remove_leftovers()
+
+  def _names(self) -> list[str]:
+    names = [p.name for p in self.directory.iterdir() if _order(p.name)]
+    return sorted(names, key=_order)
+
+  def _free_name(self, step: int) -> str:
+    # Never written over: between removing the old one and finishing the new
+    # one, a kill would lose both.
+    repeats = [n for s, n in map(_order, self._names()) if s == step]
+    return f"{step}.{max(repeats) + 1}" if repeats else str(step)
+
+  def _set_aside(self, name: str, error: Exception) -> str:
+    self._damaged.add(name)
+    reason = f"{self.directory / name} is damaged ({_one_line(error)})."
+    logging.warning("%s The one before it is used.", reason)
+    return reason
+
+  def _save_error(self, step: int, error: Exception) -> CheckpointError:
+    newest = self.latest_step()
+    rest = (
+        "No earlier checkpoint exists."
+        if newest is None
+        else f"The checkpoint of step {newest} is untouched and will be used."
+    )
+    if not _is_disk_full(error):
+      return CheckpointError(
+          f"Could not save step {step} in {self.directory}: {_one_line(error)}."
+          f" {rest}"
+      )
+    free = shutil.disk_usage(self.directory).free
+    return CheckpointError(
+        f"The disk is full: could not save step {step} in {self.directory}, where"
+        f" {free} bytes are free. Free some space (or move the --workdir to a"
+        f" larger disk) and run the same command again. {rest}"
+    )
+
+  def _prune(self) -> None:
+    good = [n for n in self._names() if n not in self._damaged]
+    for name in [*good[: -self._keep], *self._damaged]:
+      if jax.process_index() == 0 and (self.directory / name).exists():
+        # Renamed first, so that a kill never leaves half a checkpoint behind.
+        (self.directory / name).rename(self.directory / f"{name}.deleted")
+    self._damaged.clear()
+    self._remove_leftovers()
+
+  def _remove_leftovers(self) -> None:
+    if jax.process_index() == 0:
+      for path in self.directory.iterdir():
+        if any(mark in path.name for mark in _LEFTOVERS):
+          path.rmtree(missing_ok=True)
+
+
+class SignalGuard:
+  """Turns SIGTERM and Ctrl-C into a wish to stop, so that the loop can save.
+
+  A second Ctrl-C interrupts at once. Outside the main thread, where Python
+  delivers no signals, it does nothing.
+
+  Attributes:
+    stop: True once a signal has come.
+  """
+
+  def __init__(self) -> None:
+    self.stop = False
+    self._previous: dict[int, Any] = {}
+
+  def __enter__(self) -> "SignalGuard":
+    for number in (signal.SIGINT, signal.SIGTERM):
+      try:
+        self._previous[number] = signal.signal(number, self._handle)
+      except ValueError:  # Not the main thread.
+        break
+    return self
+
+  def __exit__(self, *unused_error: Any) -> None:
+    for number, handler in self._previous.items():
+      signal.signal(number, handler)
+
+  def _handle(self, number: int, unused_frame: types.FrameType | None) -> None:
+    if self.stop and number == signal.SIGINT:
+      raise KeyboardInterrupt
+    self.stop = True
+    logging.warning(
+        "%s: saving, then stopping. Ctrl-C again stops at once.",
+        signal.Signals(number).name,
+    )
+
+
+def _order(name: str) -> tuple[int, int] | None:
+  """Step and repeat of a checkpoint's name; None if it is something else."""
+  step, _, repeat = name.partition(".")
+  if not step.isdecimal() or not (repeat or "0").isdecimal():
+    return None
+  return int(step), int(repeat or "0")
+
+
+def _check_json(host: Mapping[str, Any]) -> None:
+  try:
+    json.dumps(host)
+  except (TypeError, ValueError) as e:
+    raise TypeError(
+        f"The host part of a checkpoint must be a dict that JSON can hold: {e}."
+        " Pass arrays as `arrays`."
+    ) from e
+
+
+def _config_error(path: epath.Path, different: list[str]) -> CheckpointError:
+  return CheckpointError(
+      f"{path} was written with another config: {len(different)} of its arrays"
+      f" differ, {'; '.join(different[:3])}. Run with the config it was written"
+      " with, or choose another --workdir."
+  )
+
+
+def _is_disk_full(error: BaseException | None) -> bool:
+  while error is not None:
+    if getattr(error, "errno", None) in _DISK_FULL_ERRNOS:
+      return True
+    if any(text in str(error) for text in _DISK_FULL_TEXTS):
+      return True
+    error = error.__cause__ or error.__context__
+  return False
+
+
+def _one_line(error: Exception) -> str:
+  return f"{type(error).__name__}: {str(error)[:200]}".replace("\n", " ")

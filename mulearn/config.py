@@ -1,0 +1,131 @@
+"""One schema for every run: a sentence and a unit for each field.
+
+An experiment's `config.py` builds a `Config` and names what it changes. Any
+field can be set on the command line: `--config.search.num_simulations=32`.
+The classes are plain (not frozen) so that typed overrides work; those without
+dictionaries hash by value, so that `jax.jit` can take them as static arguments.
+Nothing changes a config once a run has begun.
+"""
+
+import dataclasses
+from typing import Any
+
+
+@dataclasses.dataclass(kw_only=True)
+class EnvConfig:
+  """Which games are played, and how they are hosted."""
+
+  name: str = "twc"  # twc, cookingworld, mapreader, coin, tic_tac_toe, ...
+  params: dict[str, int] = dataclasses.field(default_factory=dict)
+  step_limit: int = 12  # commands until an episode is cut
+  num_train_games: int = 100  # train seeds that acting draws from
+  num_test_games: int = 100  # held-out test seeds of the final evaluation
+  num_dev_games: int = 40  # dev seeds of the curve along the way
+  num_simulator_games: int = 30  # test seeds that search in the true game plays
+  num_lanes: int = 16  # games that step together while acting
+  num_eval_lanes: int = 50  # games that step together while evaluating
+  num_processes: int = 2  # worker processes that host the lanes
+  timeout_seconds: float = 60.0  # a worker silent for this long is restarted
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class PriorConfig:
+  """What language already believes, and how far it is trusted."""
+
+  kind: str = "language"  # language, uniform or shuffled
+  model: str = "smollm2-135m"  # a name known to lm.load, or a path
+  dtype: str = "float32"  # float32 or bfloat16
+  method: str = "calibrated"  # calibrated, mean, sum, half_pmi, pmi or byte
+  temperature: float = 0.0  # of the scores; 0 = calibrated on train games
+  calibration_games: int = 40  # train games whose gold commands calibrate
+  fusion: str = "gated"  # gated, product, annealed, exponent or head
+  trust: float = 0.5  # initial weight of the language model, in (0, 1)
+  learn_trust: bool = True  # False keeps the weight where it starts
+  in_tree: bool = True  # False: the prior acts at the root alone
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class ModelConfig:
+  """The learned world."""
+
+  width: int = 128  # of the latent and of every hidden layer
+  max_facts: int = 48  # facts of an observation that are read
+  max_history: int = 16  # newest commands of the game that are remembered
+  num_slots: int = 64  # candidate commands of a node (the most seen is 56)
+  num_imagined: int = 16  # of them that an imagined node fills, at most
+  max_phrases: int = 16384  # distinct phrases the phrase table can hold
+  num_bins: int = 51  # of the categorical value and reward
+  max_return: float = 2.0  # the support covers [-max_return, max_return]
+  layer: int = 20  # of the language model, whose states embed a phrase
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class SearchConfig:
+  """Thinking."""
+
+  policy: str = "gumbel"  # gumbel or puct
+  num_simulations: int = 16  # a move, while acting
+  num_eval_simulations: int = 32  # a move, while evaluating
+  max_considered: int = 16  # root actions of sequential halving
+  value_scale: float = 0.1  # of the completed Q-values (Gumbel)
+  rescale_values: bool = False  # stretch each node's Q-values to [0, 1]; with
+  # rewards of known size it would blow up the noise of an untrained value
+  max_depth: int = 8  # of the tree, in moves
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class ReplayConfig:
+  """Remembering."""
+
+  capacity: int = 20_000  # environment steps over all lanes
+  batch_size: int = 128  # sequences an update
+  min_size: int = 512  # environment steps before the first update
+  prioritised: bool = False  # sample by value error (alpha 0.6, beta 0.4)
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class LearnConfig:
+  """Improving."""
+
+  unroll_steps: int = 4  # imagined moves the loss looks ahead
+  td_steps: int = 5  # rewards before the bootstrap
+  discount: float = 0.95  # a move
+  learning_rate: float = 1e-3  # peak, cosine to a tenth of it
+  warmup_steps: int = 50  # optimiser steps
+  weight_decay: float = 1e-3  # AdamW's
+  max_grad_norm: float = 5.0  # of each group of parameters
+  gate_learning_rate: float = 0.02  # of the trust
+  updates_per_env_step: float = 0.5  # optimiser steps an environment step
+  value_weight: float = 0.5  # weights of the loss's terms; policy has 1
+  reward_weight: float = 1.0
+  continue_weight: float = 0.5
+  admissible_weight: float = 0.5
+  prior_weight: float = 1.0
+  consistency_weight: float = 0.0  # SimSiam between imagined and seen latents
+
+
+@dataclasses.dataclass(kw_only=True)
+class Config:
+  """One experiment: a run, or a study of several arms and seeds.
+
+  `arms` maps the name of an arm to what it changes, as dotted fields. Every
+  arm is run with `num_seeds` seeds, counted from `seed`.
+  """
+
+  seed: int = 0  # the first seed
+  num_seeds: int = 1  # runs of each learning arm
+  arms: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+  baselines: tuple[str, ...] = ()  # random, lm, lm_sampled, simulator_lm, gold
+  simulator_arm: str = ""  # arm whose agents `simulator_lm` plays with
+  player: str = "search"  # how an arm is evaluated: search, or policy (bare)
+  num_steps: int = 4000  # environment steps of each learning arm
+  imitation_steps: int = 0  # optimiser steps on gold paths of train games
+  imitation_games: int = 100  # train games whose gold paths are cloned
+  eval_every: int = 1000  # environment steps between points of the curve
+  checkpoint_every_seconds: float = 30.0  # between checkpoints
+  env: EnvConfig = dataclasses.field(default_factory=EnvConfig)
+  prior: PriorConfig = dataclasses.field(default_factory=PriorConfig)
+  model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+  search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
+  replay: ReplayConfig = dataclasses.field(default_factory=ReplayConfig)
+  learn: LearnConfig = dataclasses.field(default_factory=LearnConfig)

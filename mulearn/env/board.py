@@ -1,0 +1,79 @@
+"""Board games of pgx behind the device-resident contract.
+
+pgx (Koyamada et al., 2023, https://arxiv.org/abs/2303.17503) already writes its
+games as pure functions; here its state is read through the few accessors of
+`base.Environment`, from the view of the player whose turn it is.
+"""
+
+import jax
+import jax.numpy as jnp
+import pgx
+from pgx import connect_four as pgx_connect_four
+from pgx import tic_tac_toe as pgx_tic_tac_toe
+
+
+class BoardGame:
+  """A two-player game of pgx; see `base.Environment`.
+
+  pgx calls every action of a finished state legal, so that a policy over it
+  can be normalised; `step` then changes nothing and gives 0. An illegal action
+  ends the game and costs the player who chose it 1.
+  """
+
+  def __init__(self, game: pgx.Env):
+    self._game = game
+    self._num_actions = game.num_actions
+    self._observation_shape = tuple(game.observation_shape)
+
+  @property
+  def num_players(self) -> int:
+    """Players of the game."""
+    return self._game.num_players
+
+  @property
+  def num_actions(self) -> int:
+    """A, the number of actions."""
+    return self._num_actions
+
+  @property
+  def observation_shape(self) -> tuple[int, ...]:
+    """Shape of one observation: height, width, planes (own, other)."""
+    return self._observation_shape
+
+  def init(self, rng_key: jax.Array) -> pgx.State:
+    """Draws an initial state; the key decides who is called player 0."""
+    return self._game.init(rng_key)
+
+  def step(self, state: pgx.State, action: jax.Array) -> pgx.State:
+    """Plays `action`, an int32 `[]`, for the current player."""
+    return self._game.step(state, action)
+
+  def observation(self, state: pgx.State) -> jax.Array:
+    """The current player's float32 view, `observation_shape`."""
+    return state.observation.astype(jnp.float32)
+
+  def invalid(self, state: pgx.State) -> jax.Array:
+    """Bool `[A]`, True = may not be chosen; all False once it is over."""
+    return ~state.legal_action_mask
+
+  def reward(self, state: pgx.State) -> jax.Array:
+    """Float32 `[]`: what the last step gave to the player who made it."""
+    return state.rewards[1 - state.current_player]
+
+  def terminated(self, state: pgx.State) -> jax.Array:
+    """Bool `[]`: the game is over."""
+    return state.terminated
+
+  def current_player(self, state: pgx.State) -> jax.Array:
+    """Int32 `[]`: whose turn it is, 0 or 1."""
+    return state.current_player
+
+
+def tic_tac_toe() -> BoardGame:
+  """Tic-tac-toe: 9 actions, row by row; observation `[3, 3, 2]`."""
+  return BoardGame(pgx_tic_tac_toe.TicTacToe())
+
+
+def connect_four() -> BoardGame:
+  """Connect Four: 7 columns; observation `[6, 7, 2]`."""
+  return BoardGame(pgx_connect_four.ConnectFour())

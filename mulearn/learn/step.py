@@ -1,0 +1,126 @@
+"""The optimiser step that everything else serves."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from mulearn.config import LearnConfig
+from mulearn.learn.losses import world_loss
+from mulearn.learn.targets import make_targets
+from mulearn.model.support import Support
+from mulearn.prior.fusion import Fusion
+from mulearn.replay.buffer import Replay
+from mulearn.types import Array, PyTree, TrainState, Trajectory
+
+
+def train_step(
+    state: TrainState,
+    phrases: tuple[Array, Array],
+    trajectory: Trajectory,
+    weights: Array,
+    *,
+    optimizer: optax.GradientTransformation,
+    config: LearnConfig,
+    support: Support,
+    fusion: Fusion,
+) -> tuple[TrainState, dict[str, Array]]:
+  """One step on a batch of sequences.
+
+  Args:
+    state: parameters and optimiser state.
+    phrases: embeddings `[P, E]` and vocabulary `[P]` of the phrase table.
+    trajectory: sequences `[B, T]`, `T = unroll_steps + td_steps + 1`.
+    weights: importance of each sequence, `[B]`.
+    optimizer: from `make_optimizer`.
+    config: of the targets and the loss.
+    support: of value and reward.
+    fusion: the rule whose gate is fitted.
+
+  Returns:
+    The next state; the loss, its terms, gradient norm and trust as scalars, and
+    `value_error` `[B]`.
+  """
+  targets = make_targets(
+      trajectory,
+      discount=config.discount,
+      unroll_steps=config.unroll_steps,
+      td_steps=config.td_steps,
+  )
+  gradients, metrics = jax.grad(world_loss, has_aux=True)(
+      state.params, *phrases, trajectory, targets, weights, state.step,
+      config=config, support=support, fusion=fusion,
+  )  # fmt: skip
+  updates, opt_state = optimizer.update(
+      gradients, state.opt_state, state.params
+  )
+  params = optax.apply_updates(state.params, updates)
+  metrics["grad_norm"] = optax.global_norm(gradients)
+  metrics["trust"] = jax.nn.sigmoid(params.gate[...])
+  state = TrainState(params=params, opt_state=opt_state, step=state.step + 1)
+  return state, metrics
+
+
+@functools.partial(
+    jax.jit,
+    static_argnames=(
+        "num_updates", "replay", "optimizer", "config", "support", "fusion",
+    ),
+    donate_argnames=("state", "memory"),
+)  # fmt: skip
+def learn_from_replay(
+    state: TrainState,
+    memory: PyTree,
+    rng_key: Array,
+    phrases: tuple[Array, Array],
+    *,
+    num_updates: int,
+    replay: Replay,
+    **settings,
+) -> tuple[TrainState, PyTree, dict[str, Array]]:
+  """Samples and steps `num_updates` times in one program.
+
+  Args:
+    state: donated.
+    memory: of the replay, donated.
+    rng_key: split into one key an update.
+    phrases: see `train_step`.
+    num_updates: optimiser steps.
+    replay: how to sample.
+    **settings: of `train_step`.
+
+  Returns:
+    State, memory (with new priorities), and the metrics' means.
+  """
+
+  def update(carry, rng_key):
+    state, memory = carry
+    sample = replay.sample(memory, rng_key)
+    state, metrics = train_step(
+        state, phrases, sample.trajectory, sample.weights, **settings
+    )
+    value_error = metrics["value_error"]
+    memory = replay.update(memory, sample.indices, value_error)
+    return (state, memory), metrics | {"value_error": value_error.mean()}
+
+  keys = jax.random.split(rng_key, num_updates)
+  (state, memory), metrics = jax.lax.scan(update, (state, memory), keys)
+  return state, memory, jax.tree.map(jnp.mean, metrics)
+
+
+@functools.partial(
+    jax.jit,
+    static_argnames=("optimizer", "config", "support", "fusion"),
+    donate_argnames="state",
+)
+def learn_from_batch(
+    state: TrainState,
+    trajectory: Trajectory,
+    phrases: tuple[Array, Array],
+    **settings,
+) -> tuple[TrainState, dict[str, Array]]:
+  """One compiled `train_step` on a given batch; `state` is donated."""
+  weights = jnp.ones(trajectory.reward.shape[0])
+  state, metrics = train_step(state, phrases, trajectory, weights, **settings)
+  return state, jax.tree.map(jnp.mean, metrics)

@@ -1,0 +1,110 @@
+"""What the unrolled model is taught: n-step returns with care at every end."""
+
+import jax.numpy as jnp
+
+from mulearn.types import Array, Targets, Trajectory
+
+
+def n_step_return(
+    reward: Array,
+    discount: Array,
+    value: Array,
+    truncated: Array,
+    *,
+    num_steps: int,
+) -> Array:
+  """The n-step return of every entry that has `num_steps` entries after it.
+
+  With `R_t` the reward and `g_t` the discount of the move at `t`,
+
+    G_t = R_t + g_t (R_{t+1} + g_{t+1} (... + g_{t+n-1} V_{t+n}))
+
+  A termination has `g = 0`, so nothing behind it counts; a negative `g` turns
+  the view to the opponent's. A truncated move at `j` has no known successor:
+  there the return bootstraps from `V_j` in place of `R_j + g_j V_{j+1}`.
+  Sutton & Barto 2018, "Reinforcement learning", section 7.1.
+
+  Args:
+    reward: `[B, T]`.
+    discount: of the move, including termination and players, `[B, T]`.
+    value: root value of search, `[B, T]`.
+    truncated: True where the episode was cut after the move, `[B, T]`.
+    num_steps: n.
+
+  Returns:
+    Returns `[B, T - n]`.
+  """
+  length = reward.shape[1] - num_steps
+  result = value[:, num_steps:]
+  for i in reversed(range(num_steps)):
+    now = slice(i, i + length)
+    result = jnp.where(
+        truncated[:, now],
+        value[:, now],
+        reward[:, now] + discount[:, now] * result,
+    )
+  return result
+
+
+def make_targets(
+    trajectory: Trajectory,
+    *,
+    discount: float,
+    unroll_steps: int,
+    td_steps: int,
+) -> Targets:
+  """Targets for a model unrolled from the first entry of each sequence.
+
+  Behind a termination the state is absorbing: value and reward are taught to be
+  0. Behind a truncation nothing is known and nothing is taught.
+
+  Args:
+    trajectory: sequences `[B, T]` with `T = unroll_steps + td_steps + 1`.
+    discount: of one move.
+    unroll_steps: U.
+    td_steps: n of the n-step return.
+
+  Returns:
+    The `Targets`.
+
+  Raises:
+    ValueError: if the sequences are not `T` long.
+  """
+  expected = unroll_steps + td_steps + 1
+  if trajectory.reward.shape[1] != expected:
+    raise ValueError(
+        f"Sequences of {trajectory.reward.shape[1]} entries were given;"
+        f" {unroll_steps} unrolled and {td_steps} bootstrapped moves need"
+        f" {expected}."
+    )
+  ended = trajectory.discount == 0.0
+  # A game that ends with the limit's last move has ended, not been cut.
+  cut = trajectory.truncated & ~ended
+  returns = n_step_return(
+      trajectory.reward,
+      discount * trajectory.discount,
+      trajectory.value,
+      cut,
+      num_steps=td_steps,
+  )  # [B, U + 1]
+  ended, cut = ended[:, :unroll_steps], cut[:, :unroll_steps]
+  # What comes first decides: behind it another game is stored.
+  first = ~_happened_before(ended | cut)[:, :-1]
+  over = _happened_before(ended & first)  # [B, U + 1]
+  unknown = _happened_before(cut & first)
+  known = 1.0 - unknown
+  alive = known * (1.0 - over)
+  return Targets(
+      value=jnp.where(over, 0.0, returns),
+      reward=jnp.where(over[:, :-1], 0.0, trajectory.reward[:, :unroll_steps]),
+      continues=1.0 - (ended | over[:, :-1]),
+      value_mask=known,
+      policy_mask=alive,
+      reward_mask=known[:, :-1],
+  )
+
+
+def _happened_before(event: Array) -> Array:
+  """Whether an event of `[B, U]` came before entry `0..U`, `[B, U + 1]`."""
+  count = jnp.cumsum(event, axis=1)
+  return jnp.pad(count, ((0, 0), (1, 0))) > 0

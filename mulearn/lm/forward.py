@@ -1,0 +1,102 @@
+"""The compiled steps of scoring, in few shapes: prefix, rows, vocabulary."""
+
+from collections.abc import Sequence
+
+import jax
+from jax import Array
+import numpy as np
+
+from mulearn.lm.attention import Prefix
+from mulearn.lm.decoder import Decoder
+
+# Positions unembedded at once: 256 x 49,152 float32 logits are 50 MB.
+_CHUNKS = (64, 256)
+# Prefixes are padded to a multiple of so many tokens.
+_PREFIX_STEP = 128
+
+
+def compute_prefix(decoder: Decoder, tokens: Sequence[int]) -> Prefix | None:
+  """Computes the keys and values of a prefix.
+
+  Args:
+    decoder: the decoder.
+    tokens: any number of token ids.
+
+  Returns:
+    The prefix, padded so that prefixes of like length share compiled programs;
+    None if there are no tokens.
+  """
+  if not tokens:
+    return None
+  length = -(-len(tokens) // _PREFIX_STEP) * _PREFIX_STEP
+  padded = np.zeros((1, length), np.int32)
+  padded[0, : len(tokens)] = tokens
+  prefix = _keys_values(
+      decoder,
+      padded,
+      np.arange(length, dtype=np.int32)[None],
+      np.tril(np.ones((1, length, length), bool)),
+  )
+  return prefix._replace(length=np.int32(len(tokens)))
+
+
+@jax.jit
+def _keys_values(
+    decoder: Decoder, tokens: Array, positions: Array, mask: Array
+) -> Prefix:
+  return decoder(tokens, positions, mask)[1]
+
+
+@jax.jit
+def hidden_states(
+    decoder: Decoder,
+    tokens: Array,
+    positions: Array,
+    mask: Array,
+    prefix: Prefix | None,
+) -> Array:
+  """Returns hidden states `[B * L, D]` of packed rows after a prefix."""
+  start = 0 if prefix is None else prefix.length
+  hidden, _ = decoder(tokens, positions + start, mask, prefix)
+  return hidden.reshape(-1, hidden.shape[-1])
+
+
+def predictions(
+    decoder: Decoder,
+    hidden: np.ndarray,
+    rows: Sequence[int],
+    targets: Sequence[int],
+) -> np.ndarray:
+  """Returns log-probabilities of tokens after positions.
+
+  Args:
+    decoder: unembeds.
+    hidden: `[N, D]`.
+    rows: `M` ascending or repeated indices into `hidden`.
+    targets: `M` token ids.
+
+  Returns:
+    `[M]`, float64.
+  """
+  rows, targets = np.asarray(rows), np.asarray(targets)
+  values = np.empty(len(rows))
+  start = 0
+  while start < len(hidden):
+    left = len(hidden) - start
+    size = min((c for c in _CHUNKS if c >= left), default=_CHUNKS[-1])
+    chunk = np.zeros((size, hidden.shape[1]), np.float32)
+    part = hidden[start : start + size]
+    chunk[: len(part)] = part
+    logits, total = map(np.asarray, _unembed(decoder, chunk))
+    inside = (rows >= start) & (rows < start + size)
+    local = rows[inside] - start
+    values[inside] = logits[local, targets[inside]] - total[local]
+    start += size
+  return values
+
+
+@jax.jit
+def _unembed(decoder: Decoder, hidden: Array) -> tuple[Array, Array]:
+  """Returns logits `[N, V]` and their log-sum-exp `[N]`."""
+  logits = decoder.unembed(hidden)
+  return logits, jax.nn.logsumexp(logits, axis=-1)

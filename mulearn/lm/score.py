@@ -1,0 +1,235 @@
+"""Log-probabilities of candidate continuations of many contexts.
+
+The shared prefix is computed once, each context once, and the candidates of a
+context share one token trie behind it (see `pack.py`); only the positions
+after which something is predicted meet the vocabulary.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from mulearn.lm import forward, pack
+from mulearn.lm.model import LanguageModel
+
+METHODS = ("mean", "sum", "pmi", "half_pmi", "byte")
+
+# Where a context and its candidates are longer, the candidates are split.
+_SEGMENT = 256
+
+
+class Scores(NamedTuple):
+  """What a model says about the candidates of one context.
+
+  Attributes:
+    log_prob: `[A]`, float64, nats of the candidate's tokens and the boundary.
+    num_tokens: `[A]`, int, tokens counted in `log_prob`, boundary included.
+    num_bytes: `[A]`, int, UTF-8 bytes of the candidate and the boundary.
+  """
+
+  log_prob: np.ndarray
+  num_tokens: np.ndarray
+  num_bytes: np.ndarray
+
+
+class _Job(NamedTuple):
+  """Some candidates of one context, packed as one segment."""
+
+  context: int
+  texts: list[str]
+  segment: pack.Segment
+  paths: list[list[int]]
+
+
+class Scorer:
+  """Scores candidates after contexts that begin alike."""
+
+  def __init__(
+      self, model: LanguageModel, prefix: str = "", max_context: int = 1024
+  ):
+    """Computes the keys and values of the prefix.
+
+    Args:
+      model: the language model.
+      prefix: text before every context, tokenised by itself. Without one the
+        token that separates documents stands before a context.
+      max_context: longest context in tokens; of a longer one only the last so
+        many count.
+    """
+    longest = pack.SHAPES[-1][1] // 2
+    if not 0 <= max_context <= longest:
+      raise ValueError(
+          f"max_context={max_context} is not between 0 and {longest}."
+      )
+    self.model = model
+    self.max_context = max_context
+    tokens = model.tokenizer.encode(prefix) or [model.tokenizer.end_id]
+    # The last token is computed with each context, so that there is always a
+    # token that predicts a candidate's first one.
+    self._cache = forward.compute_prefix(model.params, tokens[:-1])
+    self._last = tokens[-1:]
+
+  def __call__(
+      self,
+      contexts: Sequence[str],
+      candidates: Sequence[Sequence[str]],
+      boundary: str = "\n",
+  ) -> list[Scores]:
+    """Scores every candidate of every context.
+
+    Each candidate is tokenised by itself (give it its leading space) and ends
+    with the boundary, so that "go" is not a prefix of "go north".
+
+    Args:
+      contexts: one text for each state, tokenised by itself.
+      candidates: for each context, its candidate texts.
+      boundary: the text that ends a candidate; one or more tokens.
+
+    Returns:
+      For each context, the scores of its candidates in the order given.
+
+    Raises:
+      ValueError: the arguments do not match, or a candidate is too long.
+    """
+    if len(contexts) != len(candidates):
+      raise ValueError(
+          f"{len(contexts)} contexts but {len(candidates)} lists of candidates;"
+          " give one list for each context."
+      )
+    if not boundary:
+      raise ValueError(
+          "boundary is empty; give the text that ends a candidate."
+      )
+    encode = self.model.tokenizer.encode
+    ending = encode(boundary)
+    distinct = sorted({text for group in candidates for text in group})
+    tokens = {text: encode(text) + ending for text in distinct}
+    jobs = self._jobs(contexts, candidates, tokens)
+    results = self._log_probs(jobs, tokens)
+    sizes = {text: len((text + boundary).encode()) for text in distinct}
+    return [
+        Scores(
+            np.array([results[i, text] for text in group], np.float64),
+            np.array([len(tokens[text]) for text in group], np.int64),
+            np.array([sizes[text] for text in group], np.int64),
+        )
+        for i, group in enumerate(candidates)
+    ]
+
+  def _jobs(
+      self,
+      contexts: Sequence[str],
+      candidates: Sequence[Sequence[str]],
+      tokens: dict[str, list[int]],
+  ) -> list[_Job]:
+    jobs = []
+    for i, (context, group) in enumerate(zip(contexts, candidates)):
+      ids = self.model.tokenizer.encode(context)
+      ids = self._last + ids[max(0, len(ids) - self.max_context) :]
+      for texts in _split(len(ids), group, tokens):
+        built = pack.trie(ids, [tokens[text] for text in texts])
+        jobs.append(_Job(i, texts, *built))
+    return jobs
+
+  def _log_probs(
+      self, jobs: list[_Job], tokens: dict[str, list[int]]
+  ) -> dict[tuple[int, str], float]:
+    """Returns the log-probability of each (context, candidate)."""
+    params = self.model.params
+    # All batches are under way before the first result is waited for.
+    batches = [
+        (batch, forward.hidden_states(params, *batch[:3], self._cache))
+        for batch in pack.pack([job.segment for job in jobs])
+    ]
+    rows, row_of, targets, owners, count = [], [], [], [], 0
+    for batch, hidden in batches:
+      index: dict[int, int] = {}
+      for j, offset in batch.places:
+        for text, path in zip(jobs[j].texts, jobs[j].paths):
+          for node, target in zip(path, tokens[text]):
+            row = index.setdefault(offset + node, len(index))
+            row_of.append(count + row)
+            targets.append(target)
+          owners.append((jobs[j].context, text))
+      rows.append(np.asarray(hidden)[list(index)])
+      count += len(index)
+    if not owners:
+      return {}
+    values = forward.predictions(params, np.concatenate(rows), row_of, targets)
+    ends = np.cumsum([len(tokens[text]) for _, text in owners])
+    parts = np.split(values, ends[:-1])
+    return {owner: float(part.sum()) for owner, part in zip(owners, parts)}
+
+
+def score(
+    model: LanguageModel,
+    contexts: Sequence[str],
+    candidates: Sequence[Sequence[str]],
+    method: str = "mean",
+    prefix: str = "",
+    null_context: str = "",
+    boundary: str = "\n",
+) -> list[np.ndarray]:
+  """Scores candidates by one of the usual normalisations.
+
+  With `s(a|c)` the log-probability of a candidate's tokens and boundary after
+  the prefix and context `c`: sum is `s(a|c)`, mean divides it by the number of
+  tokens and byte by the number of bytes; pmi is `s(a|c) - s(a|null)` and
+  half_pmi `s(a|c) - s(a|null) / 2` (Holtzman et al. 2021, arXiv:2104.08315).
+
+  Args:
+    model: the language model.
+    contexts: one text for each state.
+    candidates: for each context, its candidate texts.
+    method: one of `METHODS`.
+    prefix: text before every context, computed once.
+    null_context: the uninformative context of the PMI methods, after the same
+      prefix.
+    boundary: the text that ends a candidate.
+
+  Returns:
+    For each context the `[A]` float64 scores of its candidates, in nats.
+
+  Raises:
+    ValueError: the method is unknown, or see `Scorer.__call__`.
+  """
+  if method not in METHODS:
+    raise ValueError(f"method {method!r} is not one of {METHODS}.")
+  scorer = Scorer(model, prefix)
+  scores = scorer(contexts, candidates, boundary)
+  if method == "mean":
+    return [s.log_prob / s.num_tokens for s in scores]
+  if method == "byte":
+    return [s.log_prob / s.num_bytes for s in scores]
+  if method == "sum":
+    return [s.log_prob for s in scores]
+  texts = sorted({text for group in candidates for text in group})
+  null = dict(zip(texts, scorer([null_context], [texts], boundary)[0].log_prob))
+  weight = 1.0 if method == "pmi" else 0.5
+  return [
+      s.log_prob - weight * np.array([null[text] for text in group])
+      for s, group in zip(scores, candidates)
+  ]
+
+
+def _split(
+    context_length: int,
+    candidates: Sequence[str],
+    tokens: dict[str, list[int]],
+) -> list[list[str]]:
+  """Splits a context's candidates into tries of a moderate size.
+
+  Neighbours in sorted order share most, so they stay together; a long context
+  is worth sharing by more candidates.
+  """
+  limit = max(_SEGMENT - context_length, context_length // 2, 32)
+  groups: list[list[str]] = []
+  size = limit
+  for text in sorted(set(candidates)):
+    size += len(tokens[text])
+    if size > limit:
+      groups.append([])
+      size = len(tokens[text])
+    groups[-1].append(text)
+  return groups

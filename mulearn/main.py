@@ -1,0 +1,72 @@
+"""Runs an experiment: `python -m mulearn.main --config=FILE --workdir=DIR`.
+
+Any field of the config can be set: `--config.search.num_simulations=32`. The
+same command continues a run that was stopped.
+"""
+
+import os
+import pathlib
+import sys
+
+from absl import app
+from absl import flags
+from absl import logging
+import jax
+from ml_collections import config_flags
+
+from mulearn import run as run_lib
+from mulearn import study
+from mulearn import train
+from mulearn.checkpoint import CheckpointError
+from mulearn.env.base import JavaNotFoundError
+from mulearn.evaluate import report
+from mulearn.lm import WeightsError
+from mulearn.prior.cache import default_directory
+
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "The experiment, such as experiments/demo/config.py."
+)
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Where checkpoints, metrics and results go."
+)
+_DISTRIBUTED = flags.DEFINE_bool(
+    "distributed", False, "Call jax.distributed.initialize() first (Cloud TPU)."
+)
+flags.mark_flags_as_required(["config", "workdir"])
+
+# What a user can mend: told in one line, without a traceback.
+_PLAIN_ERRORS = (
+    CheckpointError, JavaNotFoundError, WeightsError, FloatingPointError,
+)  # fmt: skip
+
+
+def main(argv: list[str]) -> None:
+  """Hands the config over."""
+  if len(argv) > 1:
+    raise app.UsageError(f"Unknown arguments: {argv[1:]}.")
+  logging.set_verbosity(logging.WARNING)  # Orbax tells of every file.
+  _use_compilation_cache()
+  if _DISTRIBUTED.value:
+    jax.distributed.initialize()
+  config, workdir = _CONFIG.value, pathlib.Path(_WORKDIR.value)
+  try:
+    with run_lib.make_pool(config) as pool:
+      results = study.Study(config, workdir, pool).run()
+  except train.Interrupted:
+    sys.exit(f"Stopped and saved. The same command continues in {workdir}.")
+  except _PLAIN_ERRORS as error:
+    sys.exit(f"{type(error).__name__}: {error}")
+  report.print_table(results)
+  print(f"Results, curves.png and tree.svg are in {workdir}.")
+
+
+def _use_compilation_cache() -> None:
+  """Keeps compiled programs on disk, unless the user chose a place."""
+  if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    path = default_directory() / "jax"
+    jax.config.update("jax_compilation_cache_dir", str(path))
+  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+if __name__ == "__main__":
+  app.run(main)

@@ -1,0 +1,199 @@
+"""The phrase table: every fact and command, once, as a language model sees it.
+
+Replay and search hold phrase numbers; the table holds their embeddings. A
+command that a held-out game brings for the first time gets a row like any
+other, which is how the learned world can mean something by it.
+"""
+
+from typing import Any, Callable, Iterable, Sequence
+
+import jax.numpy as jnp
+import numpy as np
+
+from mulearn.config import ModelConfig
+from mulearn.env.base import TextObservation
+from mulearn.model.networks import Action, Observation
+from mulearn.types import Array
+
+Embed = Callable[[Sequence[str]], np.ndarray]
+
+# What a fact is about; the phrase proper comes after it.
+ROLES = (
+    "padding", "task", "room", "carrying", "here", "exit", "note", "last",
+    "before", "visited", "elsewhere",
+)  # fmt: skip
+_TEXT_WIDTH = 96  # of the whitened embedding
+
+
+class PhraseTable:
+  """Phrases by number, with whitened embeddings.
+
+  Attributes:
+    width: E, of the whitened embeddings.
+  """
+
+  width = _TEXT_WIDTH
+
+  def __init__(self, embed: Embed, config: ModelConfig):
+    """An empty table of `config.max_phrases` rows; row 0 is padding.
+
+    Args:
+      embed: texts -> `[N, raw width]`, for example `lm.encode`.
+      config: sizes of the table and of an observation.
+    """
+    self._embed = embed
+    self._config = config
+    self._texts: list[str] = [""]
+    self._index: dict[str, int] = {"": 0}
+    self._mean = np.zeros((), np.float32)
+    self._whiten: np.ndarray | None = None
+    self._table = np.zeros((config.max_phrases, _TEXT_WIDTH), np.float32)
+    self._vocabulary = np.zeros(config.max_phrases, bool)
+    self._device: tuple[Array, Array] | None = None
+
+  def __len__(self) -> int:
+    return len(self._texts)
+
+  def text(self, phrase: int) -> str:
+    """The phrase's words."""
+    return self._texts[phrase]
+
+  def fit(self, observations: Iterable[TextObservation]) -> None:
+    """Learns the whitening from a survey of observations, before any use.
+
+    Language-model embeddings share one large mean and few large directions;
+    centred and whitened, distances mean more. Su et al. 2021, "Whitening
+    sentence representations", https://arxiv.org/abs/2103.15316.
+
+    Args:
+      observations: what the train games look like.
+    """
+    if self._whiten is not None:
+      raise ValueError("The phrase table is fitted already; fit it once.")
+    texts: dict[str, None] = {}
+    for observation in observations:
+      texts.update((t, None) for t, _ in _read_facts(observation.facts))
+      texts.update((t, None) for t in observation.commands)
+    raw = self._embed(list(texts))
+    self._mean = raw.mean(axis=0)
+    _, scale, basis = np.linalg.svd(raw - self._mean, full_matrices=False)
+    scale, basis = scale[:_TEXT_WIDTH], basis[:_TEXT_WIDTH]
+    deviation = scale / np.sqrt(len(raw)) + 1e-2 * scale[0] / np.sqrt(len(raw))
+    self._whiten = np.zeros((raw.shape[1], _TEXT_WIDTH), np.float32)
+    self._whiten[:, : len(scale)] = (basis / deviation[:, None]).T
+
+  def add(self, texts: Iterable[str]) -> None:
+    """Gives a row to each text that has none.
+
+    Raises:
+      ValueError: if the table is full.
+    """
+    new = [t for t in dict.fromkeys(texts) if t not in self._index]
+    if not new:
+      return
+    if self._whiten is None:
+      raise ValueError("The phrase table is not fitted; call fit() first.")
+    start, stop = len(self._texts), len(self._texts) + len(new)
+    if stop > len(self._table):
+      raise ValueError(
+          f"The phrase table holds {len(self._table)} phrases and {stop} are"
+          " needed; raise config.model.max_phrases."
+      )
+    self._table[start:stop] = (self._embed(new) - self._mean) @ self._whiten
+    self._index.update((t, start + i) for i, t in enumerate(new))
+    self._texts.extend(new)
+    self._device = None
+
+  def observe(
+      self, observations: Sequence[TextObservation], *, learn: bool = False
+  ) -> Observation:
+    """Numbers for what is read, as numpy arrays.
+
+    Args:
+      observations: B of them.
+      learn: also enter their commands into the vocabulary of imagination
+        (acting on train games does, evaluation does not).
+
+    Returns:
+      An `Observation` of int32 arrays.
+
+    Raises:
+      ValueError: if an observation has more commands than slots.
+    """
+    size, config = len(observations), self._config
+    facts = np.zeros((size, config.max_facts), np.int32)
+    roles = np.zeros((size, config.max_facts), np.int32)
+    commands = np.zeros((size, config.num_slots), np.int32)
+    history = np.zeros((size, config.max_history), np.int32)
+    read = [_read_facts(o.facts)[: config.max_facts] for o in observations]
+    for observation, pairs in zip(observations, read):
+      self.add([text for text, _ in pairs])
+      self.add(observation.commands)
+      self.add(observation.history)
+    for i, (observation, pairs) in enumerate(zip(observations, read)):
+      if len(observation.commands) > config.num_slots:
+        raise ValueError(
+            f"An observation has {len(observation.commands)} commands but a"
+            f" node has {config.num_slots} slots; raise config.model.num_slots."
+        )
+      facts[i, : len(pairs)] = [self._index[text] for text, _ in pairs]
+      roles[i, : len(pairs)] = [role for _, role in pairs]
+      numbers = [self._index[text] for text in observation.commands]
+      commands[i, : len(numbers)] = numbers
+      given = observation.history[-config.max_history :]
+      if given:
+        history[i, -len(given) :] = [self._index[text] for text in given]
+    if learn and not self._vocabulary[commands[commands > 0]].all():
+      self._vocabulary[commands[commands > 0]] = True
+      self._device = None
+    return Observation(facts, roles, commands, history)
+
+  def arrays(self) -> tuple[Array, Array]:
+    """Embeddings `[P, E]` and vocabulary `[P]`, on the device."""
+    if self._device is None:
+      self._device = (jnp.asarray(self._table), jnp.asarray(self._vocabulary))
+    return self._device
+
+  def save(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """What a checkpoint holds of the table: arrays, and JSON."""
+    arrays = {
+        "table": self._table,
+        "vocabulary": self._vocabulary,
+        "mean": self._mean,
+        "whiten": self._whiten,
+    }
+    return arrays, {"texts": self._texts}
+
+  def restore(self, arrays: dict[str, Any], host: dict[str, Any]) -> None:
+    """Puts back what `save` gave."""
+    self._table = np.array(arrays["table"])
+    self._vocabulary = np.array(arrays["vocabulary"])
+    self._mean = np.array(arrays["mean"])
+    self._whiten = np.array(arrays["whiten"])
+    self._texts = list(host["texts"])
+    self._index = {text: i for i, text in enumerate(self._texts)}
+    self._device = None
+
+
+def take_action(
+    observation: Observation, prior_logits: np.ndarray, slots: np.ndarray
+) -> Action:
+  """The command of each slot `[B]`, as the learned world takes it."""
+  rows = np.arange(len(slots))
+  command = observation.commands[rows, slots]
+  tried = (observation.history == command[:, None]).any(axis=1)
+  return Action(
+      command, tried.astype(np.float32), prior_logits[rows, slots]
+  )
+
+
+def _read_facts(facts: Sequence[str]) -> list[tuple[str, int]]:
+  """Splits "carrying: dirty sock" into its phrase and its role's number."""
+  pairs = []
+  for fact in facts:
+    role, _, text = fact.partition(": ")
+    if role in ROLES:
+      pairs.append((text, ROLES.index(role)))
+    else:  # "kitchen: closed fridge" is about another room.
+      pairs.append((fact, ROLES.index("elsewhere")))
+  return pairs

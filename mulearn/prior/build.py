@@ -1,0 +1,85 @@
+"""From a config to a prior: which model is asked, how, and with what cache."""
+
+import functools
+import pathlib
+from typing import Sequence
+
+from mulearn import lm
+from mulearn.config import ModelConfig, PriorConfig
+from mulearn.prior import base, calibrate, language
+from mulearn.prior.cache import Cache, default_directory
+from mulearn.prior.embedding import Embedding
+
+KINDS = ("language", "uniform", "shuffled")
+
+
+class Language:
+  """One language model and its cache, shared by all runs of a process."""
+
+  def __init__(self, config: PriorConfig, cache_path: pathlib.Path | None = None):
+    """Opens the cache; the model itself is loaded when first needed.
+
+    Args:
+      config: which model, in which number format.
+      cache_path: of the answers; a file in the user's cache if None.
+    """
+    path = cache_path or default_directory() / "answers.sqlite"
+    self._cache = Cache(path)
+    self.load = functools.cache(lambda: lm.load(config.model, config.dtype))
+    known = lm.KNOWN_MODELS.get(config.model)
+    sha256 = known.sha256 if known else lm.sha256(lm.fetch(config.model))
+    self._name = f"{sha256}:{config.dtype}"
+
+  def raw_scores(self) -> language.RawScores:
+    """A fresh counter of tokens over the shared cache."""
+    return language.RawScores(self.load, self._name, self._cache)
+
+  def embedding(self, config: ModelConfig) -> Embedding:
+    """The text encoder of the learned world."""
+    return Embedding(self.load, self._name, config.layer, self._cache)
+
+
+def choose_scoring(
+    config: PriorConfig,
+    raw: language.RawScores,
+    demonstrations: Sequence[calibrate.Demonstration],
+) -> tuple[language.Scoring, list[calibrate.Row]]:
+  """The configured scoring, with everything left open calibrated.
+
+  Args:
+    config: a method or "calibrated"; a temperature or 0.
+    raw: asks the language model.
+    demonstrations: of train games.
+
+  Returns:
+    The scoring, and the table of what was tried, the likeliest first.
+  """
+  methods = language.METHODS
+  if config.method != "calibrated":
+    methods = (config.method,)
+  rows = calibrate.calibrate(raw, demonstrations, methods=methods)
+  scoring = rows[0].scoring
+  if config.temperature:
+    scoring = language.Scoring(
+        scoring.prompt, scoring.method, config.temperature
+    )
+  return scoring, rows
+
+
+def make_prior(
+    kind: str, raw: language.RawScores, scoring: language.Scoring | None
+) -> base.Prior:
+  """The prior of an arm.
+
+  Raises:
+    ValueError: if there is no such kind, or it needs a scoring and has none.
+  """
+  if kind == "uniform":
+    return base.UniformPrior()
+  if kind not in KINDS or scoring is None:
+    raise ValueError(
+        f"prior.kind is {kind!r}; it must be one of {KINDS}, and all but"
+        " uniform need a calibrated scoring."
+    )
+  prior = language.LanguagePrior(raw, scoring)
+  return base.ShuffledPrior(prior) if kind == "shuffled" else prior

@@ -1,0 +1,215 @@
+"""One learning run: its parts, how it begins, and what a checkpoint holds."""
+
+import dataclasses
+from typing import Any, Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mulearn.act.agent import Agent, make_networks
+from mulearn.act.host import Actor
+from mulearn.checkpoint import Checkpointer
+from mulearn.config import Config
+from mulearn.env.base import GameSpec
+from mulearn.env.pool import TextPool
+from mulearn.learn.optimizer import make_optimizer
+from mulearn.model.networks import Action, Observation
+from mulearn.model.phrases import PhraseTable
+from mulearn.model.support import Support
+from mulearn.prior.base import Prior
+from mulearn.prior.fusion import RULES
+from mulearn.replay.buffer import Replay, make_replay
+from mulearn.types import Array, PyTree, TrainState, Trajectory
+
+
+@dataclasses.dataclass
+class Run:
+  """The parts of a run, and the counters that place it in time.
+
+  Attributes:
+    config: of this arm and seed.
+    agent: plans with the newest parameters.
+    state: of the optimiser.
+    memory: of the replay.
+    actor: the lanes that act.
+    env_steps: commands played so far, over all lanes.
+    curve: (env_steps, success on dev games) so far.
+    trust: (env_steps, weight of the language prior) so far.
+    earlier_tokens: language-model tokens before the last restore.
+  """
+
+  config: Config
+  agent: Agent
+  state: TrainState
+  memory: PyTree
+  actor: Actor
+  env_steps: int = 0
+  curve: list[tuple[int, float]] = dataclasses.field(default_factory=list)
+  trust: list[tuple[int, float]] = dataclasses.field(default_factory=list)
+  earlier_tokens: int = 0
+
+  @property
+  def lm_tokens(self) -> int:
+    """Tokens that the language model was asked about so far."""
+    return self.earlier_tokens + self.agent.prior.num_tokens
+
+  def save(self, checkpointer: Checkpointer) -> None:
+    """Writes everything that decides the next step."""
+    table, texts = self.agent.phrases.save()
+    host = {
+        "env_steps": self.env_steps,
+        "curve": self.curve,
+        "trust": self.trust,
+        "lm_tokens": self.lm_tokens,
+        "phrases": texts,
+        "actor": self.actor.save(),
+    }
+    arrays = (self.state, self.memory, table)
+    checkpointer.save(int(self.state.step) + self.env_steps, arrays, host)
+
+  def restore(self, checkpointer: Checkpointer) -> bool:
+    """Puts back the newest good checkpoint; False if there is none."""
+    table, _ = self.agent.phrases.save()
+    found = checkpointer.restore((self.state, self.memory, table))
+    if found is None:
+      return False
+    _, (self.state, self.memory, table), host = found
+    self.agent.networks = self.state.params
+    self.agent.phrases.restore(table, host["phrases"])
+    self.env_steps = host["env_steps"]
+    self.curve = [tuple(point) for point in host["curve"]]
+    self.trust = [tuple(point) for point in host["trust"]]
+    self.earlier_tokens = host["lm_tokens"]
+    self.actor.restore(host["actor"])
+    return True
+
+
+def begin(
+    config: Config,
+    rng_key: Array,
+    *,
+    prior: Prior,
+    embed: Callable,
+    pool: TextPool,
+) -> Run:
+  """A run before its first step: fresh parameters, empty memory.
+
+  Args:
+    config: of this arm and seed.
+    rng_key: of the parameters, consumed.
+    prior: the language prior of the arm.
+    embed: texts -> embeddings, of the learned world's encoder.
+    pool: hosts the games.
+
+  Returns:
+    The `Run`; its phrase table has surveyed the train games.
+  """
+  actor = Actor(
+      pool,
+      num_lanes=config.env.num_lanes,
+      num_games=config.env.num_train_games,
+  )
+  phrases = PhraseTable(embed, config.model)
+  phrases.fit(actor.survey())
+  networks = make_networks(config, rng_key)
+  optimizer = learn_settings(config)["optimizer"]
+  return Run(
+      config=config,
+      agent=Agent(config, networks, phrases, prior),
+      state=TrainState(
+          params=networks,
+          opt_state=optimizer.init(networks),
+          step=jnp.zeros((), jnp.int32),
+      ),
+      memory=replay_of(config).init(_example_move(config)),
+      actor=actor,
+  )
+
+
+def game_spec(config: Config) -> GameSpec:
+  """The family of games that the config names."""
+  return GameSpec(
+      config.env.name, tuple(config.env.params.items()), config.env.step_limit
+  )
+
+
+def make_pool(config: Config) -> TextPool:
+  """Games for acting in the first lanes and for evaluation in the others."""
+  return TextPool(
+      game_spec(config),
+      num_games=config.env.num_lanes + config.env.num_eval_lanes,
+      num_processes=config.env.num_processes,
+      timeout_seconds=config.env.timeout_seconds,
+  )
+
+
+def eval_lanes(config: Config) -> range:
+  """The lanes of the pool that evaluation may use."""
+  start = config.env.num_lanes
+  return range(start, start + config.env.num_eval_lanes)
+
+
+def sequence_length(config: Config) -> int:
+  """Moves of a sampled sequence: unrolled, bootstrapped, and the last value."""
+  return config.learn.unroll_steps + config.learn.td_steps + 1
+
+
+def replay_of(config: Config) -> Replay:
+  """The replay of a run."""
+  return make_replay(
+      config.replay, config.env.num_lanes, sequence_length(config)
+  )
+
+
+def updates_per_act(config: Config) -> int:
+  """Optimiser steps after every act of all lanes: a fixed ratio.
+
+  Raises:
+    ValueError: if the ratio of updates to moves does not come out whole.
+  """
+  updates = config.learn.updates_per_env_step * config.env.num_lanes
+  if updates < 1 or updates != int(updates):
+    raise ValueError(
+        f"learn.updates_per_env_step x env.num_lanes is {updates:g}; a whole"
+        " number of at least 1 is needed, so that data and updates keep their"
+        " ratio whatever the speed."
+    )
+  return int(updates)
+
+
+def learn_settings(config: Config) -> dict[str, Any]:
+  """The static arguments of `learn.step.train_step`."""
+  num_updates = config.imitation_steps + (
+      config.num_steps // config.env.num_lanes
+  ) * updates_per_act(config)
+  return {
+      "optimizer": make_optimizer(config.learn, config.prior, num_updates),
+      "config": config.learn,
+      "support": Support(config.model.num_bins, config.model.max_return),
+      "fusion": RULES[config.prior.fusion],
+  }
+
+
+def _example_move(config: Config) -> Trajectory:
+  """One move of zeros: the shapes and types that the replay stores."""
+  facts = np.zeros(config.model.max_facts, np.int32)
+  slots = config.model.num_slots
+  scalar = np.zeros((), np.float32)
+  return Trajectory(
+      observation=Observation(
+          facts,
+          facts,
+          np.zeros(slots, np.int32),
+          np.zeros(config.model.max_history, np.int32),
+      ),
+      prior_logits=np.zeros(slots, np.float32),
+      invalid=np.zeros(slots, bool),
+      policy=np.zeros(slots, np.float32),
+      value=scalar,
+      action=Action(np.zeros((), np.int32), scalar, scalar),
+      reward=scalar,
+      discount=scalar,
+      truncated=np.zeros((), bool),
+      held_out=np.zeros((), bool),
+  )

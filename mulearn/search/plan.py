@@ -1,0 +1,125 @@
+"""Thinking: one search a real position, inside `shard_map` over the batch.
+
+Left to the compiler, a search sharded over a mesh meets in every simulation;
+inside `shard_map` it never does. A replicated key would give every shard the
+same Gumbel noise, so the shard's index is folded into it.
+"""
+
+import functools
+from typing import Callable
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, PartitionSpec
+import mctx
+
+from mulearn.config import SearchConfig
+from mulearn.model.base import Model
+from mulearn.search import recurrent
+from mulearn.types import Array, Node, Plan
+
+SearchFn = Callable[..., mctx.PolicyOutput]
+
+
+def gumbel(
+    config: SearchConfig, *, deterministic: bool = False
+) -> SearchFn:
+  """Gumbel MuZero: sequential halving, completed Q-values as the target.
+
+  Danihelka et al. 2022, "Policy improvement by planning with Gumbel",
+  https://openreview.net/forum?id=bERaNdoegnO.
+
+  Args:
+    config: simulations apart, the numbers of the search.
+    deterministic: no Gumbel noise at the root, for evaluation.
+
+  Returns:
+    A search with mctx's arguments.
+  """
+  return functools.partial(
+      mctx.gumbel_muzero_policy,
+      max_depth=config.max_depth,
+      max_num_considered_actions=config.max_considered,
+      gumbel_scale=0.0 if deterministic else 1.0,
+      qtransform=functools.partial(
+          mctx.qtransform_completed_by_mix_value,
+          value_scale=config.value_scale,
+          rescale_values=config.rescale_values,
+      ),
+  )
+
+
+def puct(config: SearchConfig, *, deterministic: bool = False) -> SearchFn:
+  """MuZero's own search: PUCT, Dirichlet noise, visit counts as the target.
+
+  Schrittwieser et al. 2020, "Mastering Atari, Go, chess and shogi by planning
+  with a learned model", https://arxiv.org/abs/1911.08265.
+
+  Args:
+    config: simulations apart, the numbers of the search.
+    deterministic: no noise, and the most visited slot is played.
+
+  Returns:
+    A search with mctx's arguments.
+  """
+  return functools.partial(
+      mctx.muzero_policy,
+      max_depth=config.max_depth,
+      dirichlet_fraction=0.0 if deterministic else 0.25,
+      temperature=0.0 if deterministic else 1.0,
+  )
+
+
+POLICIES = {"gumbel": gumbel, "puct": puct}
+
+
+def plan(
+    model: Model,
+    rng_key: Array,
+    root: Node,
+    *,
+    search: SearchFn,
+    num_simulations: int,
+    mesh: Mesh,
+) -> Plan:
+  """Searches a batch of roots.
+
+  Args:
+    model: a pytree with `step`; replicated over the mesh's data axis.
+    rng_key: consumed; a different part of it reaches each shard.
+    root: the positions, leaves `[B, ...]`; B divisible by the data axis.
+    search: `gumbel(config)` or `puct(config)`.
+    num_simulations: simulations a root.
+    mesh: the mesh of `parallel.mesh.make_mesh`.
+
+  Returns:
+    The `Plan` of the batch; invalid slots have no mass in its policy.
+  """
+  data, everywhere = PartitionSpec("data"), PartitionSpec()
+
+  @functools.partial(
+      jax.shard_map,
+      mesh=mesh,
+      in_specs=(everywhere, everywhere, data),
+      out_specs=data,
+      check_vma=False,
+  )
+  def search_shard(model, rng_key, root):
+    rng_key = jax.random.fold_in(rng_key, jax.lax.axis_index("data"))
+    output = search(
+        model,
+        rng_key,
+        recurrent.root_output(root),
+        recurrent.recurrent_fn,
+        num_simulations=num_simulations,
+        invalid_actions=root.invalid,
+    )
+    return Plan(
+        slot=output.action,
+        action=recurrent.select_action(root.actions, output.action),
+        policy=jnp.where(root.invalid, 0.0, output.action_weights),
+        value=output.search_tree.node_values[:, 0],
+        tree=output.search_tree,
+    )
+
+  return search_shard(model, rng_key, root)

@@ -1,0 +1,405 @@
+"""A study: every arm with every seed, then the baselines, then the evidence.
+
+Each finished part leaves a file (`outcomes.json`), and each run its
+checkpoints, so a study that was stopped anywhere goes on where it was.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import time
+from typing import Any, Sequence
+
+import jax
+import numpy as np
+
+from mulearn import run as run_lib
+from mulearn import train as train_lib
+from mulearn.act.agent import Agent
+from mulearn.checkpoint import SignalGuard
+from mulearn.config import Config
+from mulearn.env.base import FOLD_SEEDS
+from mulearn.env.pool import TextPool
+from mulearn.evaluate import curves, play, report, simulator, statistics
+from mulearn.evaluate import tree_picture
+from mulearn.metrics import JsonLinesWriter, MultiWriter, TensorBoardWriter
+from mulearn.prior import build, calibrate, language
+from mulearn.prior.base import Prior
+from mulearn.progress import Progress
+from mulearn.replay import demonstrations
+from mulearn.search.tree import tree_view
+
+
+def configure_arm(config: Config, arm: str, seed: int) -> Config:
+  """The config of one run: the study's, with the arm's changes.
+
+  Args:
+    config: of the study.
+    arm: a name in `config.arms`.
+    seed: of the run.
+
+  Returns:
+    A new config.
+
+  Raises:
+    ValueError: if an override names no field.
+  """
+  fresh = dataclasses.replace(
+      config,
+      seed=seed,
+      **{
+          field.name: dataclasses.replace(getattr(config, field.name))
+          for field in dataclasses.fields(config)
+          if dataclasses.is_dataclass(getattr(config, field.name))
+      },
+  )
+  for path, value in config.arms[arm].items():
+    *parents, name = path.split(".")
+    target = fresh
+    for parent in parents:
+      target = getattr(target, parent, None)
+    if target is None or not hasattr(target, name):
+      raise ValueError(
+          f"Arm {arm!r} sets {path!r}, which is no field of the config; see"
+          " mulearn/config.py."
+      )
+    setattr(target, name, value)
+  return fresh
+
+
+class Study:
+  """The parts that all runs share: games, language model, demonstrations."""
+
+  def __init__(self, config: Config, workdir: pathlib.Path, pool: TextPool):
+    """Calibrates the language model, or reads how it was calibrated.
+
+    Args:
+      config: of the study.
+      workdir: everything is written below.
+      pool: hosts the games.
+    """
+    self.config = config
+    self.workdir = workdir
+    self.pool = pool
+    self._spec = run_lib.game_spec(config)
+    self._language = build.Language(config.prior)
+    self._scoring = self._calibrate() if self._needs_language() else None
+
+  def run(self) -> dict[str, Any]:
+    """Runs what is not finished yet, and writes the evidence.
+
+    Returns:
+      What `results.json` holds.
+
+    Raises:
+      train.Interrupted: asked to stop; everything is saved.
+    """
+    started = time.monotonic()
+    episodes, summaries, runs = [], {}, {}
+    seeds = range(self.config.seed, self.config.seed + self.config.num_seeds)
+    for arm in self.config.arms:
+      parts = {seed: self._learn(arm, seed) for seed in seeds}
+      runs[arm] = parts
+      episodes += [e for part in parts.values() for e in part["episodes"]]
+      summaries[arm] = _total(parts.values())
+    for name in self.config.baselines:
+      part = self._baseline(name, seeds)
+      episodes += part["episodes"]
+      summaries[name] = _total([part])
+    arms = statistics.summarise(episodes)
+    for name, totals in summaries.items():
+      arms[name] |= totals
+    seconds = self._seconds() + time.monotonic() - started
+    _write(self.workdir / "seconds.json", seconds)
+    results = report.write_results(
+        self.workdir / "results.json",
+        self.config,
+        seeds,
+        seconds,
+        arms,
+        self._trust(runs),
+    )
+    self._draw(runs, arms)
+    return results
+
+  def _learn(self, arm: str, seed: int) -> dict[str, Any]:
+    """Trains and evaluates one run, unless that was done before."""
+    directory = self.workdir / arm / f"seed_{seed}"
+    if (found := _read(directory / "outcomes.json")) is not None:
+      return found
+    config = configure_arm(self.config, arm, seed)
+    prior = self._prior(config.prior.kind)
+    run = self._train(arm, config, directory, prior)
+    outcomes = play.play(
+        self._player(run.agent, config),
+        self.pool,
+        run_lib.eval_lanes(config),
+        fold="test",
+        seeds=FOLD_SEEDS["test"][: config.env.num_test_games],
+        rng_key=jax.random.key(seed),
+    )
+    part = {
+        "episodes": _episodes(arm, seed, outcomes),
+        "env_steps": run.env_steps,
+        "lm_tokens": run.lm_tokens,
+        "curve": run.curve,
+        "trust": run.trust,
+    }
+    if arm == self._pictured_arm() and seed == self.config.seed:
+      self._draw_tree(run.agent, outcomes[0])
+    if arm == self.config.simulator_arm:
+      self._search_true_game(run.agent, seed)
+    _write(directory / "outcomes.json", part)
+    return _read(directory / "outcomes.json")
+
+  def _train(
+      self, arm: str, config: Config, directory: pathlib.Path, prior: Prior
+  ) -> run_lib.Run:
+    total = config.imitation_steps + config.num_steps
+    with (
+        Progress(f"{arm}, seed {config.seed}", total) as progress,
+        SignalGuard() as guard,
+    ):
+
+      def show(stage, done, stage_total, metrics):
+        before = 0 if stage == "imitation" else config.imitation_steps
+        success = metrics.get("dev/success", metrics.get("train/success"))
+        progress.update(before + done, success=success, stage=stage)
+
+      writer = MultiWriter([
+          JsonLinesWriter(directory / "metrics.jsonl"),
+          TensorBoardWriter(directory / "tensorboard"),
+      ])
+      run = train_lib.train(
+          config,
+          directory,
+          prior=prior,
+          embed=self._language.embedding(config.model),
+          pool=self.pool,
+          demonstrations=self._demonstrations(config),
+          hooks=train_lib.Hooks(writer, lambda: guard.stop, show),
+      )
+      writer.close()
+    return run
+
+  def _baseline(self, name: str, seeds: Sequence[int]) -> dict[str, Any]:
+    """Plays the test games without learning, unless that was done before."""
+    path = self.workdir / name / "outcomes.json"
+    if name == "simulator_lm":
+      parts = [_read(self._simulator_path(seed)) for seed in seeds]
+      return {
+          "episodes": [e for part in parts for e in part["episodes"]],
+          **_total(parts),
+      }
+    if (found := _read(path)) is not None:
+      return found
+    prior = self._prior("language") if name.startswith("lm") else None
+    players = {
+        "random": play.random_player,
+        "lm": lambda: play.prior_player(prior, sample=False),
+        "lm_sampled": lambda: play.prior_player(prior, sample=True),
+        "gold": lambda: play.gold_player(self._spec),
+    }
+    if name not in players:
+      raise ValueError(
+          f"No baseline {name!r}; there are {[*players, 'simulator_lm']}."
+      )
+    num_games = self.config.env.num_test_games
+    with Progress(name, num_games) as progress:
+      outcomes = play.play(
+          players[name](),
+          self.pool,
+          run_lib.eval_lanes(self.config),
+          fold="test",
+          seeds=FOLD_SEEDS["test"][:num_games],
+          rng_key=jax.random.key(self.config.seed),
+          on_finish=progress.update,
+      )
+    part = {
+        "episodes": _episodes(name, self.config.seed, outcomes),
+        "env_steps": 0,
+        "lm_tokens": prior.num_tokens if prior else 0,
+    }
+    _write(path, part)
+    return _read(path)
+
+  def _search_true_game(self, agent: Agent, seed: int) -> None:
+    """Plays with the true game in place of the agent's learned model."""
+    path = self._simulator_path(seed)
+    if "simulator_lm" not in self.config.baselines or path.exists():
+      return
+    num_games = self.config.env.num_simulator_games
+    tokens = agent.prior.num_tokens
+    with Progress(f"simulator_lm, seed {seed}", num_games) as progress:
+      outcomes = play.play(
+          simulator.simulator_player(
+              agent, self.pool, batch_size=self.config.env.num_eval_lanes
+          ),
+          self.pool,
+          run_lib.eval_lanes(self.config),
+          fold="test",
+          seeds=FOLD_SEEDS["test"][:num_games],
+          rng_key=jax.random.key(seed),
+          on_finish=progress.update,
+      )
+    part = {
+        "episodes": _episodes("simulator_lm", seed, outcomes),
+        "env_steps": 0,
+        "lm_tokens": agent.prior.num_tokens - tokens,
+    }
+    _write(path, part)
+
+  def _simulator_path(self, seed: int) -> pathlib.Path:
+    return self.workdir / "simulator_lm" / f"seed_{seed}" / "outcomes.json"
+
+  def _needs_language(self) -> bool:
+    kinds = {
+        configure_arm(self.config, arm, 0).prior.kind
+        for arm in self.config.arms
+    }
+    asks = any(name.startswith("lm") for name in self.config.baselines)
+    return asks or kinds != {"uniform"}
+
+  def _prior(self, kind: str) -> Prior:
+    raw = self._language.raw_scores()
+    return build.make_prior(kind, raw, self._scoring)
+
+  def _player(self, agent: Agent, config: Config) -> play.Player:
+    players = {"search": play.search_player, "policy": play.policy_player}
+    if config.player not in players:
+      raise ValueError(
+          f"player is {config.player!r}; it must be one of {list(players)}."
+      )
+    return players[config.player](agent, batch_size=config.env.num_eval_lanes)
+
+  def _calibrate(self) -> language.Scoring:
+    path = self.workdir / "calibration.json"
+    if (found := _read(path)) is not None:
+      return language.Scoring(**found["scoring"])
+    seeds = FOLD_SEEDS["train"][: self.config.prior.calibration_games]
+    print(f"Calibrating the language prior on {len(seeds)} train games.")
+    walked = calibrate.demonstrate(self._spec, seeds)
+    scoring, rows = build.choose_scoring(
+        self.config.prior, self._language.raw_scores(), walked
+    )
+    calibrate.print_table(rows, walked)
+    _write(
+        path,
+        {
+            "scoring": dataclasses.asdict(scoring),
+            "uniform_nats": calibrate.uniform_nats(walked),
+            "rows": [dataclasses.asdict(row) for row in rows],
+        },
+    )
+    return scoring
+
+  def _demonstrations(self, config: Config):
+    """Gold paths of train games as a TFDS data set, shared by all runs."""
+    if not config.imitation_steps:
+      return None
+    seeds = FOLD_SEEDS["train"][: config.imitation_games]
+    directory = demonstrations.write(
+        self.workdir / "demonstrations",
+        demonstrations.collect_gold(self._spec, "train", seeds),
+        provenance=demonstrations.gold_provenance(self._spec, "train", seeds),
+    )
+    return demonstrations.read(directory)
+
+  def _pictured_arm(self) -> str:
+    return self.config.simulator_arm or list(self.config.arms)[-1]
+
+  def _trust(self, runs) -> list[tuple[int, float]]:
+    """The trust over time, averaged over the seeds of the pictured arm."""
+    parts = runs.get(self._pictured_arm(), {}).values()
+    series = [part["trust"] for part in parts if part["trust"]]
+    if not series:
+      return []
+    length = min(len(one) for one in series)
+    mean = np.mean([[w for _, w in one[:length]] for one in series], axis=0)
+    steps = [step for step, _ in series[0][:length]]
+    return list(zip(steps, mean.tolist()))
+
+  def _draw(self, runs, arms) -> None:
+    lines = {
+        arm: {seed: part["curve"] for seed, part in parts.items()}
+        for arm, parts in runs.items()
+        if all(len(part["curve"]) > 1 for part in parts.values())
+    }
+    flat = {
+        name: (arms[name]["success"], *arms[name]["ci95"])
+        for name in self.config.baselines
+        if name not in ("gold", "lm_sampled")
+    }
+    if lines:
+      curves.draw_curves(self.workdir / "curves.png", lines, flat)
+
+  def _draw_tree(self, agent: Agent, outcome: play.Outcome) -> None:
+    """Pictures the search behind the second command of a test game."""
+    history = (outcome.seed, "test", outcome.commands[:1])
+    [step] = self.pool.branch([history])
+    observation = step.observation
+    plan = agent.plan(jax.random.key(0), [observation])
+    commands = np.asarray(plan.tree.embeddings[1].command)[0]
+    view = tree_view(
+        jax.tree.map(np.asarray, plan.tree),
+        0,
+        label=lambda node, slot: agent.phrases.text(int(commands[node, slot])),
+        chosen_slot=int(plan.slot[0]),
+    )
+    [prior] = agent.prior([observation])
+    policy = np.asarray(plan.policy)[0]
+    tree_picture.draw_tree(
+        self.workdir / "tree.svg",
+        view,
+        title=f"One search of {agent.config.search.num_eval_simulations}"
+        " simulations in the learned world",
+        observation_text=observation.prompt,
+        language_prior=dict(
+            zip(observation.commands, np.exp(prior).tolist())
+        ),
+        policy=dict(zip(observation.commands, policy.tolist())),
+    )
+
+  def _seconds(self) -> float:
+    """Of earlier calls that were stopped."""
+    return _read(self.workdir / "seconds.json") or 0.0
+
+
+def _episodes(arm: str, seed: int, outcomes) -> list[dict[str, Any]]:
+  return [
+      dataclasses.asdict(
+          statistics.EpisodeResult(
+              arm, seed, o.seed, o.success, o.score, len(o.commands)
+          )
+      )
+      for o in outcomes
+  ]
+
+
+def _total(parts) -> dict[str, int]:
+  parts = list(parts)
+  return {
+      key: int(sum(part[key] for part in parts))
+      for key in ("env_steps", "lm_tokens")
+  }
+
+
+def _write(path: pathlib.Path, value: Any) -> None:
+  """Writes JSON, whole or not at all."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  temporary = path.with_name(f".{path.name}.new")
+  temporary.write_text(json.dumps(value, indent=1) + "\n")
+  os.replace(temporary, path)
+
+
+def _read(path: pathlib.Path) -> Any:
+  """Reads JSON; None if there is no such file."""
+  if not path.exists():
+    return None
+  found = json.loads(path.read_text())
+  if isinstance(found, dict) and "episodes" in found:
+    found["episodes"] = [
+        statistics.EpisodeResult(**episode) for episode in found["episodes"]
+    ]
+  return found

@@ -1,0 +1,250 @@
+"""The loop: imitate, then act, remember and learn, looking up now and then.
+
+Every random choice is a function of the seed and of a counter (environment
+steps or optimiser steps), so a run that was killed continues as if it had not
+been: see `checkpoint.py` for the order in which things come back.
+"""
+
+import dataclasses
+import math
+import pathlib
+import time
+from typing import Callable
+
+import jax
+import numpy as np
+
+from mulearn import run as run_lib
+from mulearn.checkpoint import Checkpointer
+from mulearn.config import Config
+from mulearn.env.base import FOLD_SEEDS
+from mulearn.env.pool import TextPool
+from mulearn.evaluate import play as play_lib
+from mulearn.learn.imitate import encode_episode
+from mulearn.learn.step import learn_from_batch, learn_from_replay
+from mulearn.metrics import Writer
+from mulearn.prior.base import Prior
+from mulearn.replay import sequences
+from mulearn.replay.buffer import num_moves
+from mulearn.replay.demonstrations import EpisodeSource
+from mulearn.run import Run
+from mulearn.types import Array
+
+
+class Interrupted(Exception):
+  """The run was asked to stop, and has saved itself."""
+
+
+@dataclasses.dataclass
+class Hooks:
+  """What a run tells the world, and what it asks.
+
+  Attributes:
+    writer: gets the metrics.
+    should_stop: True when the run should save itself and leave.
+    on_progress: (stage, done, total, newest metrics), for a display.
+  """
+
+  writer: Writer
+  should_stop: Callable[[], bool] = lambda: False
+  on_progress: Callable[[str, int, int, dict], None] = lambda *_: None
+
+
+def train(
+    config: Config,
+    workdir: pathlib.Path,
+    *,
+    prior: Prior,
+    embed: Callable,
+    pool: TextPool,
+    demonstrations: EpisodeSource | None,
+    hooks: Hooks,
+) -> Run:
+  """Trains one arm with one seed, or continues where it was stopped.
+
+  Args:
+    config: of this arm and seed.
+    workdir: of this run; its checkpoints are kept here.
+    prior: the language prior of the arm.
+    embed: texts -> embeddings, of the learned world's encoder.
+    pool: hosts the games; see `run.make_pool`.
+    demonstrations: gold paths of train games, for an imitation stage.
+    hooks: metrics, progress, and the wish to stop.
+
+  Returns:
+    The finished run.
+
+  Raises:
+    Interrupted: `hooks.should_stop` said so; the run is saved.
+    FloatingPointError: a loss is not finite; earlier checkpoints are kept.
+  """
+  keys = _Keys.from_seed(config.seed)
+  checkpointer = Checkpointer(workdir / "checkpoints")
+  run = run_lib.begin(config, keys.init, prior=prior, embed=embed, pool=pool)
+  run.restore(checkpointer)
+  saver = _Saver(run, checkpointer, hooks)
+  _imitate(run, demonstrations, saver, hooks)
+  if not run.actor.started:
+    run.actor.start(keys.start)
+
+  while True:
+    if run.env_steps % config.eval_every < config.env.num_lanes:
+      _evaluate(run, keys.at(keys.evaluate, run.env_steps), pool, hooks)
+    if run.env_steps >= config.num_steps:
+      break
+    moves = run.actor.act(run.agent, keys.at(keys.act, run.env_steps))
+    run.memory = run_lib.replay_of(config).add(run.memory, moves)
+    run.env_steps += run.actor.num_lanes
+    metrics = run.actor.recent()
+    if int(num_moves(run.memory)) >= config.replay.min_size:
+      metrics |= _learn(run, keys.at(keys.learn, run.env_steps))
+    _report(run, "search", run.env_steps, config.num_steps, metrics, hooks)
+    saver.maybe_save()
+  saver.save()
+  checkpointer.close()
+  return run
+
+
+def _learn(run: Run, rng_key: Array) -> dict[str, float]:
+  """The optimiser steps that are due after one act."""
+  run.state, run.memory, metrics = learn_from_replay(
+      run.state,
+      run.memory,
+      rng_key,
+      run.agent.phrases.arrays(),
+      num_updates=run_lib.updates_per_act(run.config),
+      replay=run_lib.replay_of(run.config),
+      **run_lib.learn_settings(run.config),
+  )
+  run.agent.networks = run.state.params
+  metrics = _check_finite(metrics)
+  run.trust.append((run.env_steps, metrics["trust"]))
+  return metrics
+
+
+def _imitate(
+    run: Run,
+    demonstrations: EpisodeSource | None,
+    saver: "_Saver",
+    hooks: Hooks,
+) -> None:
+  """Clones the demonstrations, from the optimiser step the run is at."""
+  config, done = run.config, int(run.state.step)
+  if done >= config.imitation_steps:
+    return
+  if demonstrations is None:
+    raise ValueError(
+        f"imitation_steps is {config.imitation_steps} but no demonstrations"
+        " were given; pass the gold paths of train games."
+    )
+  windows = iter(
+      sequences.windows(
+          demonstrations,
+          window=run_lib.sequence_length(config),
+          batch_size=config.replay.batch_size,
+          seed=config.seed,
+          encode=lambda episode: encode_episode(
+              episode, run.agent.phrases, run.agent.prior, config
+          ),
+      )
+  )
+  windows.set_state(windows.get_state() | {"next_index": done})
+  for step in range(done, config.imitation_steps):
+    run.state, metrics = learn_from_batch(
+        run.state,
+        next(windows).sequence,
+        run.agent.phrases.arrays(),
+        **run_lib.learn_settings(config),
+    )
+    run.agent.networks = run.state.params
+    if step % 10 == 9 or step + 1 == config.imitation_steps:
+      metrics = _check_finite(metrics)
+      _report(run, "imitation", step + 1, config.imitation_steps, metrics, hooks)
+    saver.maybe_save()
+
+
+def _evaluate(run: Run, rng_key: Array, pool: TextPool, hooks: Hooks) -> None:
+  """Adds a point to the curve: success on dev games, with search."""
+  config = run.config
+  if run.curve and run.curve[-1][0] >= run.env_steps:
+    return  # Restored just after this point.
+  outcomes = play_lib.play(
+      play_lib.search_player(run.agent, batch_size=config.env.num_eval_lanes),
+      pool,
+      run_lib.eval_lanes(config),
+      fold="dev",
+      seeds=FOLD_SEEDS["dev"][: config.env.num_dev_games],
+      rng_key=rng_key,
+  )
+  success = float(np.mean([o.success for o in outcomes]))
+  run.curve.append((run.env_steps, success))
+  hooks.writer.write(
+      int(run.state.step),
+      {
+          "env_steps": run.env_steps,
+          "dev/success": success,
+          "dev/return": float(np.mean([o.score for o in outcomes])),
+      },
+  )
+
+
+def _report(run, stage, done, total, metrics, hooks: Hooks) -> None:
+  metrics = {"env_steps": run.env_steps, **metrics}
+  hooks.writer.write(int(run.state.step), metrics)
+  if run.curve:
+    metrics = metrics | {"dev/success": run.curve[-1][1]}
+  hooks.on_progress(stage, done, total, metrics)
+
+
+def _check_finite(metrics: dict[str, Array]) -> dict[str, float]:
+  """Metrics as floats; a loss that is not finite stops the run."""
+  values = {name: float(value) for name, value in metrics.items()}
+  bad = [name for name, value in values.items() if not math.isfinite(value)]
+  if bad:
+    raise FloatingPointError(
+        f"{', '.join(bad)} is not finite, so training stopped; the last"
+        " checkpoint is kept. Lower config.learn.learning_rate, or look at"
+        " metrics.jsonl for the term that grew."
+    )
+  return values
+
+
+@dataclasses.dataclass(frozen=True)
+class _Keys:
+  """The seed's keys, one a purpose; a counter is folded in at each use."""
+
+  init: Array
+  start: Array
+  act: Array
+  learn: Array
+  evaluate: Array
+
+  @classmethod
+  def from_seed(cls, seed: int) -> "_Keys":
+    return cls(*jax.random.split(jax.random.key(seed), 5))
+
+  @staticmethod
+  def at(key: Array, counter: int) -> Array:
+    return jax.random.fold_in(key, counter)
+
+
+class _Saver:
+  """Saves a run every so often, and when it is asked to stop."""
+
+  def __init__(self, run: Run, checkpointer: Checkpointer, hooks: Hooks):
+    self._run = run
+    self._checkpointer = checkpointer
+    self._hooks = hooks
+    self._last = time.monotonic()
+
+  def maybe_save(self) -> None:
+    if self._hooks.should_stop():
+      self.save()
+      raise Interrupted
+    waited = time.monotonic() - self._last
+    if waited >= self._run.config.checkpoint_every_seconds:
+      self.save()
+
+  def save(self) -> None:
+    self._run.save(self._checkpointer)
+    self._last = time.monotonic()

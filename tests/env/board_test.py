@@ -1,0 +1,59 @@
+"""Board games: positions a person can check."""
+
+import jax
+import numpy as np
+import pytest
+
+from mulearn.env import board
+
+
+def _play(environment, actions):
+  state = environment.init(jax.random.key(0))
+  step = jax.jit(environment.step)
+  for action in actions:
+    state = step(state, action)
+  return state
+
+
+@pytest.mark.parametrize(
+    "make, actions",
+    [
+        (board.tic_tac_toe, (0, 3, 1, 4, 2)),
+        (board.tic_tac_toe, (8, 0, 3, 1, 4, 2)),
+        (board.connect_four, (3, 0, 3, 0, 3, 0, 3)),
+    ],
+)
+def test_reward_is_the_winners_who_just_moved(make, actions):
+  environment = make()
+  before = _play(environment, actions[:-1])
+  after = environment.step(before, actions[-1])
+  assert environment.terminated(after) and not environment.terminated(before)
+  assert environment.reward(before) == 0.0
+  assert environment.reward(after) == 1.0
+  assert after.rewards[environment.current_player(before)] == 1.0
+  assert after.rewards.sum() == 0.0
+
+
+def test_draw_gives_nothing():
+  environment = board.tic_tac_toe()
+  state = _play(environment, (0, 1, 2, 4, 3, 5, 7, 6, 8))
+  assert environment.terminated(state)
+  assert environment.reward(state) == 0.0
+
+
+def test_taken_square_is_invalid_and_costs_the_player_who_takes_it():
+  environment = board.tic_tac_toe()
+  state = _play(environment, (4,))
+  np.testing.assert_array_equal(
+      environment.invalid(state), np.arange(environment.num_actions) == 4
+  )
+  state = environment.step(state, 4)
+  assert environment.terminated(state)
+  assert environment.reward(state) == -1.0
+
+
+def test_observation_is_the_view_of_the_player_to_move():
+  environment = board.tic_tac_toe()
+  view = environment.observation(_play(environment, (4,)))
+  assert view[1, 1, 0] == 0.0 and view[1, 1, 1] == 1.0
+  assert view.sum() == 1.0
