@@ -8,15 +8,12 @@ import os
 import pathlib
 import sys
 
-from absl import app
-from absl import flags
-from absl import logging
+from absl import app, flags, logging
 import jax
 from ml_collections import config_flags
 
 from mulearn import run as run_lib
-from mulearn import study
-from mulearn import train
+from mulearn import study, train
 from mulearn.checkpoint import CheckpointError
 from mulearn.env.base import JavaNotFoundError
 from mulearn.evaluate import report
@@ -60,6 +57,18 @@ def main(argv: list[str]) -> None:
   print(f"Results, curves.png and tree.svg are in {workdir}.")
 
 
+def _parse_flags(argv: list[str]) -> list[str]:
+  """Parses the flags; what is wrong with the config is told in one line."""
+  try:
+    rest = app.parse_flags_with_usage(argv)
+    _ = _CONFIG.value.seed  # A file that cannot be loaded is told of here.
+  except KeyError as error:
+    sys.exit(f"--config: {error.args[0]}. mulearn/config.py lists all fields.")
+  except OSError as error:
+    sys.exit(f"--config: {' '.join(str(error).split())}")
+  return rest
+
+
 def _use_compilation_cache() -> None:
   """Keeps compiled programs on disk, unless the user chose a place."""
   if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
@@ -69,4 +78,4 @@ def _use_compilation_cache() -> None:
 
 
 if __name__ == "__main__":
-  app.run(main)
+  app.run(main, flags_parser=_parse_flags)

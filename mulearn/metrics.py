@@ -7,7 +7,7 @@ and "-Infinity", which `float()` reads back; a null would say that nothing was
 measured.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import json
 import math
 import os
@@ -31,20 +31,19 @@ class JsonLinesWriter:
       self,
       path: str | os.PathLike[str],
       *,
-      truncate_after_step: int | None = None,
+      keep: Callable[[Mapping[str, float]], bool] | None = None,
   ):
     """Opens the file, which may go on from an earlier run.
 
     Args:
       path: the file; its folder is made if need be.
-      truncate_after_step: the step of the checkpoint that was restored (-1
-        for none). Lines of later steps are dropped, since they will be
-        written again. None keeps every line.
+      keep: says of each line that is there already whether it stays; a run
+        that was restored drops those it will write again. None keeps all.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if truncate_after_step is not None and path.exists():
-      _truncate(path, truncate_after_step)
+    if keep is not None and path.exists():
+      _filter(path, keep)
     self._file = path.open("a", encoding="utf-8")
 
   def write(self, step: int, values: Mapping[str, float]) -> None:
@@ -145,11 +144,13 @@ def _json(value: float) -> float | int | str:
   return json.dumps(value)
 
 
-def _truncate(path: pathlib.Path, last_step: int) -> None:
-  """Drops the lines of later steps, and a line that a kill cut short."""
+def _filter(
+    path: pathlib.Path, keep: Callable[[Mapping[str, float]], bool]
+) -> None:
+  """Keeps the chosen lines; drops the rest, and one that a kill cut short."""
   with path.open(encoding="utf-8") as file:
     lines = [line for line in file if line.endswith("\n")]
-  kept = [line for line in lines if json.loads(line)["step"] <= last_step]
+  kept = [line for line in lines if keep(json.loads(line))]
   scratch = path.with_name(path.name + ".tmp")
   scratch.write_text("".join(kept), encoding="utf-8")
   os.replace(scratch, path)

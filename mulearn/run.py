@@ -1,16 +1,16 @@
 """One learning run: its parts, how it begins, and what a checkpoint holds."""
 
+from collections.abc import Callable
 import dataclasses
-from typing import Any, Callable
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from mulearn.act.agent import Agent, make_networks
 from mulearn.act.host import Actor
 from mulearn.checkpoint import Checkpointer
-from mulearn.config import Config
+from mulearn.config import Config, PriorConfig
 from mulearn.env.base import GameSpec
 from mulearn.env.pool import TextPool
 from mulearn.learn.optimizer import make_optimizer
@@ -183,8 +183,13 @@ def learn_settings(config: Config) -> dict[str, Any]:
   num_updates = config.imitation_steps + (
       config.num_steps // config.env.num_lanes
   ) * updates_per_act(config)
+  rule = PriorConfig(  # What of the prior the optimiser depends on.
+      fusion=config.prior.fusion,
+      trust=config.prior.trust,
+      learn_trust=config.prior.learn_trust,
+  )
   return {
-      "optimizer": make_optimizer(config.learn, config.prior, num_updates),
+      "optimizer": make_optimizer(config.learn, rule, num_updates),
       "config": config.learn,
       "support": Support(config.model.num_bins, config.model.max_return),
       "fusion": RULES[config.prior.fusion],

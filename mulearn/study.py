@@ -4,12 +4,14 @@ Each finished part leaves a file (`outcomes.json`), and each run its
 checkpoints, so a study that was stopped anywhere goes on where it was.
 """
 
+from collections.abc import Sequence
+import contextlib
 import dataclasses
 import json
 import os
 import pathlib
 import time
-from typing import Any, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -21,8 +23,14 @@ from mulearn.checkpoint import SignalGuard
 from mulearn.config import Config
 from mulearn.env.base import FOLD_SEEDS
 from mulearn.env.pool import TextPool
-from mulearn.evaluate import curves, play, report, simulator, statistics
-from mulearn.evaluate import tree_picture
+from mulearn.evaluate import (
+    curves,
+    play,
+    report,
+    simulator,
+    statistics,
+    tree_picture,
+)
 from mulearn.metrics import JsonLinesWriter, MultiWriter, TensorBoardWriter
 from mulearn.prior import build, calibrate, language
 from mulearn.prior.base import Prior
@@ -160,6 +168,7 @@ class Study:
     with (
         Progress(f"{arm}, seed {config.seed}", total) as progress,
         SignalGuard() as guard,
+        contextlib.ExitStack() as stack,
     ):
 
       def show(stage, done, stage_total, metrics):
@@ -167,21 +176,20 @@ class Study:
         success = metrics.get("dev/success", metrics.get("train/success"))
         progress.update(before + done, success=success, stage=stage)
 
-      writer = MultiWriter([
-          JsonLinesWriter(directory / "metrics.jsonl"),
-          TensorBoardWriter(directory / "tensorboard"),
-      ])
-      run = train_lib.train(
+      def begin(run):
+        writer = _writer(directory, run)
+        stack.callback(writer.close)
+        return train_lib.Hooks(writer, lambda: guard.stop, show)
+
+      return train_lib.train(
           config,
           directory,
           prior=prior,
           embed=self._language.embedding(config.model),
           pool=self.pool,
           demonstrations=self._demonstrations(config),
-          hooks=train_lib.Hooks(writer, lambda: guard.stop, show),
+          begin=begin,
       )
-      writer.close()
-    return run
 
   def _baseline(self, name: str, seeds: Sequence[int]) -> dict[str, Any]:
     """Plays the test games without learning, unless that was done before."""
@@ -339,7 +347,11 @@ class Study:
     history = (outcome.seed, "test", outcome.commands[:1])
     [step] = self.pool.branch([history])
     observation = step.observation
-    plan = agent.plan(jax.random.key(0), [observation])
+    plan = agent.plan(
+        jax.random.key(0),
+        [observation],
+        batch_size=self.config.env.num_eval_lanes,  # Compiled already.
+    )
     commands = np.asarray(plan.tree.embeddings[1].command)[0]
     view = tree_view(
         jax.tree.map(np.asarray, plan.tree),
@@ -355,15 +367,30 @@ class Study:
         title=f"One search of {agent.config.search.num_eval_simulations}"
         " simulations in the learned world",
         observation_text=observation.prompt,
-        language_prior=dict(
-            zip(observation.commands, np.exp(prior).tolist())
-        ),
+        language_prior=dict(zip(observation.commands, np.exp(prior).tolist())),
         policy=dict(zip(observation.commands, policy.tolist())),
     )
 
   def _seconds(self) -> float:
     """Of earlier calls that were stopped."""
     return _read(self.workdir / "seconds.json") or 0.0
+
+
+def _writer(directory: pathlib.Path, run: run_lib.Run) -> MultiWriter:
+  """Metrics up to where the run stands; later lines will be written again."""
+  now = (int(run.state.step), run.env_steps)
+  looked = {env_steps for env_steps, _ in run.curve}
+
+  def keep(line):
+    unfinished = "dev/success" in line and line["env_steps"] not in looked
+    return (line["step"], line["env_steps"]) <= now and not unfinished
+
+  return MultiWriter(
+      [
+          JsonLinesWriter(directory / "metrics.jsonl", keep=keep),
+          TensorBoardWriter(directory / "tensorboard", start_step=now[0] + 1),
+      ]
+  )
 
 
 def _episodes(arm: str, seed: int, outcomes) -> list[dict[str, Any]]:

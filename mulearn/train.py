@@ -5,11 +5,11 @@ steps or optimiser steps), so a run that was killed continues as if it had not
 been: see `checkpoint.py` for the order in which things come back.
 """
 
+from collections.abc import Callable
 import dataclasses
 import math
 import pathlib
 import time
-from typing import Callable
 
 import jax
 import numpy as np
@@ -58,7 +58,7 @@ def train(
     embed: Callable,
     pool: TextPool,
     demonstrations: EpisodeSource | None,
-    hooks: Hooks,
+    begin: Callable[[Run], Hooks],
 ) -> Run:
   """Trains one arm with one seed, or continues where it was stopped.
 
@@ -69,19 +69,20 @@ def train(
     embed: texts -> embeddings, of the learned world's encoder.
     pool: hosts the games; see `run.make_pool`.
     demonstrations: gold paths of train games, for an imitation stage.
-    hooks: metrics, progress, and the wish to stop.
+    begin: told where the run begins or goes on, gives its hooks.
 
   Returns:
     The finished run.
 
   Raises:
-    Interrupted: `hooks.should_stop` said so; the run is saved.
+    Interrupted: `should_stop` of the hooks said so; the run is saved.
     FloatingPointError: a loss is not finite; earlier checkpoints are kept.
   """
   keys = _Keys.from_seed(config.seed)
   checkpointer = Checkpointer(workdir / "checkpoints")
   run = run_lib.begin(config, keys.init, prior=prior, embed=embed, pool=pool)
   run.restore(checkpointer)
+  hooks = begin(run)
   saver = _Saver(run, checkpointer, hooks)
   _imitate(run, demonstrations, saver, hooks)
   if not run.actor.started:
@@ -159,8 +160,10 @@ def _imitate(
     run.agent.networks = run.state.params
     if step % 10 == 9 or step + 1 == config.imitation_steps:
       metrics = _check_finite(metrics)
-      _report(run, "imitation", step + 1, config.imitation_steps, metrics, hooks)
-    saver.maybe_save()
+      _report(
+          run, "imitation", step + 1, config.imitation_steps, metrics, hooks
+      )
+      saver.maybe_save()  # Never parameters that were not looked at.
 
 
 def _evaluate(run: Run, rng_key: Array, pool: TextPool, hooks: Hooks) -> None:

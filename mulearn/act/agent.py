@@ -5,10 +5,11 @@ device. The agent is where they meet: one language-model call and one search for
 a batch of real observations.
 """
 
+from collections.abc import Sequence
 import dataclasses
 import functools
-from typing import Sequence
 
+from flax import nnx
 import jax
 import numpy as np
 
@@ -16,7 +17,7 @@ from mulearn.config import Config
 from mulearn.env.base import TextObservation
 from mulearn.model.base import mask_logits
 from mulearn.model.networks import Networks, Observation
-from mulearn.model.phrases import PhraseTable, ROLES
+from mulearn.model.phrases import ROLES, PhraseTable
 from mulearn.model.support import Support
 from mulearn.model.world_model import WorldModel
 from mulearn.parallel.mesh import make_mesh
@@ -24,8 +25,6 @@ from mulearn.prior import base as prior_lib
 from mulearn.prior.fusion import RULES, trust_to_gate
 from mulearn.search import plan as plan_lib
 from mulearn.types import Array, Node, Plan
-
-from flax import nnx
 
 
 def make_networks(config: Config, rng_key: Array) -> Networks:
@@ -75,9 +74,7 @@ class Agent:
       The `Observation` of `[B, ...]` and the prior `[B, K]`.
     """
     numbers = self.phrases.observe(observations, learn=learn)
-    prior = prior_lib.pad(
-        self.prior(observations), self.config.model.num_slots
-    )
+    prior = prior_lib.pad(self.prior(observations), self.config.model.num_slots)
     rows = np.arange(batch_size)
     rows[len(observations) :] = 0
     return jax.tree.map(lambda x: x[rows], numbers), prior[rows]

@@ -89,10 +89,12 @@ class Actor:
         deterministic=False,
     )
     slots = np.asarray(plan.slot)
-    answers = self._pool.step({
-        lane: observations[lane].commands[slots[lane]]
-        for lane in range(self.num_lanes)
-    })
+    answers = self._pool.step(
+        {
+            lane: observations[lane].commands[slots[lane]]
+            for lane in range(self.num_lanes)
+        }
+    )
     steps = [answers[lane] for lane in range(self.num_lanes)]
     moves = Trajectory(
         observation=numbers,
@@ -104,10 +106,12 @@ class Actor:
         reward=np.array([s.reward for s in steps], np.float32),
         discount=np.array([not s.terminated for s in steps], np.float32),
         truncated=np.array([s.truncated for s in steps], bool),
-        held_out=np.array([
-            is_held_out(self._pool.history(lane)[0])
-            for lane in range(self.num_lanes)
-        ]),
+        held_out=np.array(
+            [
+                is_held_out(self._pool.history(lane)[0])
+                for lane in range(self.num_lanes)
+            ]
+        ),
     )
     self._advance(steps, reset_key)
     return jax.tree.map(lambda x: x[:, None], moves)

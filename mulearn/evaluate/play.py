@@ -5,8 +5,9 @@ A player maps situations to commands. What a player may see is in its
 players that are allowed the true game use). Gold paths are another type.
 """
 
+from collections.abc import Callable, Sequence
 import dataclasses
-from typing import Callable, Protocol, Sequence
+from typing import Protocol
 
 import jax
 import numpy as np

@@ -9,9 +9,9 @@ key, is run again until nothing is missing. The result is exactly that of a
 search which calls the game at every step.
 """
 
+from collections.abc import Sequence
 import dataclasses
 import functools
-from typing import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -114,12 +114,16 @@ class Explorer:
     """The table on the device, padded to a power of two."""
     size = len(self._histories)
     capacity = max(4096, 1 << (size - 1).bit_length())
-    return TableModel(**{
-        name: jnp.asarray(
-            np.pad(array, [(0, capacity - size)] + [(0, 0)] * (array.ndim - 1))
-        )
-        for name, array in self._arrays.items()
-    })
+    return TableModel(
+        **{
+            name: jnp.asarray(
+                np.pad(
+                    array, [(0, capacity - size)] + [(0, 0)] * (array.ndim - 1)
+                )
+            )
+            for name, array in self._arrays.items()
+        }
+    )
 
   def _explore(self, histories: Sequence[History]) -> None:
     steps = self._pool.branch(list(histories))
@@ -131,7 +135,9 @@ class Explorer:
           [s.observation for s in chunk], batch_size=batch
       )
       node, _ = self._agent.glance(numbers, prior)
-      nodes.append(jax.tree.map(lambda x, n=len(chunk): np.asarray(x)[:n], node))
+      nodes.append(
+          jax.tree.map(lambda x, n=len(chunk): np.asarray(x)[:n], node)
+      )
     discount = self._agent.config.learn.discount
     over = np.array([s.terminated or s.truncated for s in steps])
     new = {
@@ -143,7 +149,9 @@ class Explorer:
         "children": np.full((len(steps), nodes[0].invalid.shape[1]), _UNKNOWN),
     }
     for name, array in self._arrays.items():
-      self._arrays[name] = np.concatenate([array, new[name].astype(array.dtype)])
+      self._arrays[name] = np.concatenate(
+          [array, new[name].astype(array.dtype)]
+      )
     start = len(self._histories)
     self._rows.update((h, start + i) for i, h in enumerate(histories))
     # A finished game has no moves: whatever follows stays where it is.

@@ -113,19 +113,24 @@ def world_loss(
       invalid[:, 1:],
   )
   admissible = _admissible_loss(
-      networks, table, vocabulary, imagined, later, turn
+      networks, table, vocabulary, imagined, commands, turn
   )
   fused = fusion(
       jax.lax.stop_gradient(head[:, 0]),
       seen.prior_logits[:, 0],
       networks.gate[...],
   )
-  gate = _cross_entropy(seen.policy[:, 0], fused, invalid[:, 0])
+  held_out = seen.held_out[:, 0]
+  gate = _gate_loss(
+      fused,
+      commands[:, 0] == seen.action.command[:, :1],
+      targets.value[:, 0] - seen.value[:, 0],
+      held_out,
+  )
 
   def average(x, mask):
     return jnp.sum(x * mask * weights[:, None]) / mask.size
 
-  held_out = seen.held_out[:, 0]
   taught = targets.policy_mask * ~held_out[:, None]
   terms = {
       "policy": average(policy, taught),
@@ -137,8 +142,7 @@ def world_loss(
       * average(prior, targets.policy_mask[:, 1:] * has_prior),
       "admissible": config.admissible_weight
       * average(admissible, targets.policy_mask[:, 1:]),
-      # The head knows the other games by heart, and would not need the prior.
-      "gate": jnp.sum(gate * held_out) / jnp.maximum(jnp.sum(held_out), 1),
+      "gate": gate,
   }
   if config.consistency_weight:
     terms["consistency"] = config.consistency_weight * average(
@@ -175,6 +179,30 @@ def _prior_loss(
   return kl, has_prior
 
 
+def _gate_loss(
+    log_probs: Array, taken: Array, advantage: Array, held_out: Array
+) -> Array:
+  """How well the fused policy weighs commands that did better than expected.
+
+  `-mean(A log P(a))` over moves of held-out train games: the head knows the
+  other games by heart and would not need the prior. The likelihood of the
+  search policy will not do in its place: noise in the values makes that policy
+  flatter than `P`, and the flatter of the two experts wins, whatever it knows.
+  Williams 1992, "Simple statistical gradient-following algorithms",
+  https://doi.org/10.1007/BF00992696.
+
+  Args:
+    log_probs: of the fusion rule, where only the gate has a gradient, `[B, K]`.
+    taken: True at the slot that was played, `[B, K]`.
+    advantage: return after the move less the value before it, `[B]`.
+    held_out: True in games that the head does not learn from, `[B]`.
+  """
+  count = jnp.maximum(jnp.sum(held_out), 1)
+  advantage -= jnp.sum(advantage * held_out) / count
+  log_prob = jnp.sum(jnp.where(taken, log_probs, 0.0), axis=-1)
+  return -jnp.sum(advantage * log_prob * held_out) / count
+
+
 def _admissible_loss(
     networks: Networks,
     table: Array,
@@ -188,22 +216,31 @@ def _admissible_loss(
   Binary cross-entropy over the vocabulary, summed and divided by the number of
   slots, so that the few admissible ones count. A quarter of the phrases is
   taught at a time, in turns: their number is what this term costs.
+
+  Args:
+    networks: the parameters.
+    table: phrase embeddings `[P, E]`.
+    vocabulary: True where a phrase is a known command, `[P]`.
+    latents: imagined, `[B, U, D]`.
+    commands: admissible at the start and after each move, `[B, U + 1, K]`.
+    turn: which quarter is taught, a counter.
   """
   parts = 4
   turn = turn % parts
-  slots = commands.shape[-1]
   phrases = table.reshape(-1, parts, table.shape[-1])[:, turn]  # [P / 4, E]
-  logits = networks.admissible_logits(phrases, latents)  # [B, U, P / 4]
-  rows = jnp.arange(logits.shape[0])[:, None, None]
-  times = jnp.arange(logits.shape[1])[None, :, None]
-  column = jnp.where(commands % parts == turn, commands // parts, logits.shape[-1])
-  admissible = jnp.zeros(logits.shape, bool)
+  column = jnp.where(commands % parts == turn, commands // parts, len(phrases))
+  rows = jnp.arange(commands.shape[0])[:, None, None]
+  times = jnp.arange(commands.shape[1])[None, :, None]
+  admissible = jnp.zeros((*commands.shape[:2], len(phrases)), bool)
   admissible = admissible.at[rows, times, column].set(True, mode="drop")
+  at_root, admissible = admissible[:, :1], admissible[:, 1:]
+  logits = networks.admissible_logits(phrases, latents, at_root)
   known = vocabulary.reshape(-1, parts)[:, turn]
   relevant = (known | admissible) & (phrases != 0.0).any(axis=-1)
   # softplus(x) - x y is the binary cross-entropy of logit x and label y.
   entropy = jax.nn.softplus(logits) - jnp.where(admissible, logits, 0.0)
-  return parts * jnp.sum(jnp.where(relevant, entropy, 0.0), axis=-1) / slots
+  total = jnp.sum(jnp.where(relevant, entropy, 0.0), axis=-1)
+  return parts * total / commands.shape[-1]
 
 
 def _consistency(

@@ -128,6 +128,7 @@ class Networks(nnx.Module):
     self.query = linear(width, width)
     self.admissible = linear(text_width, width)
     self.admissible_bias = nnx.Param(jnp.full((), -4.0))
+    self.admissible_still = nnx.Param(jnp.full((), 2.0))
     self.predictor = linear(width, width)
     self.gate = nnx.Param(jnp.asarray(gate, jnp.float32))
 
@@ -186,9 +187,7 @@ class Networks(nnx.Module):
     tried = was_tried(commands, history)
     return self.policy(latent, table[commands], tried)
 
-  def prior_logits(
-      self, table: Array, latent: Array, commands: Array
-  ) -> Array:
+  def prior_logits(self, table: Array, latent: Array, commands: Array) -> Array:
     """What the language model would say `[B, K]`, from the latent alone.
 
     The latent is not shaped by this head, so that two runs which differ in
@@ -197,11 +196,24 @@ class Networks(nnx.Module):
     latent = jax.lax.stop_gradient(latent)
     return self.prior(latent, table[commands])
 
-  def admissible_logits(self, phrases: Array, latent: Array) -> Array:
-    """Logit that each of `[P, E]` phrases is admissible, `[..., P]`."""
+  def admissible_logits(
+      self, phrases: Array, latent: Array, was_admissible: Array
+  ) -> Array:
+    """Logit that each phrase is an admissible command at a latent.
+
+    Args:
+      phrases: `[..., P, E]`.
+      latent: `[..., D]`.
+      was_admissible: whether each was at the root; most still are, `[..., P]`.
+
+    Returns:
+      Logits `[..., P]`.
+    """
     scale = self.query.out_features**-0.5
-    scores = self.query(latent) @ self.admissible(phrases).T
-    return scores * scale + self.admissible_bias[...]
+    keys = self.admissible(phrases)
+    scores = jnp.einsum("...d,...pd->...p", self.query(latent), keys)
+    still = self.admissible_still[...] * was_admissible
+    return scores * scale + self.admissible_bias[...] + still
 
 
 def _pool(values: Array, mask: Array) -> tuple[Array, Array]:

@@ -5,7 +5,8 @@ command that a held-out game brings for the first time gets a row like any
 other, which is how the learned world can mean something by it.
 """
 
-from typing import Any, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -182,9 +183,7 @@ def take_action(
   rows = np.arange(len(slots))
   command = observation.commands[rows, slots]
   tried = (observation.history == command[:, None]).any(axis=1)
-  return Action(
-      command, tried.astype(np.float32), prior_logits[rows, slots]
-  )
+  return Action(command, tried.astype(np.float32), prior_logits[rows, slots])
 
 
 def _read_facts(facts: Sequence[str]) -> list[tuple[str, int]]:

@@ -2,8 +2,9 @@
 
 At the root the admissible commands are known. Below it they are predicted: the
 candidates are every command of the vocabulary and the root's own (which may be
-new), and the most admissible ones become the node's slots. The language prior
-of an imagined node is what the prior head says.
+new), and the likeliest ones become the node's slots, their probability of being
+admissible a factor of the policy. The language prior of an imagined node is
+what the prior head says.
 """
 
 import dataclasses
@@ -16,6 +17,8 @@ from mulearn.model.networks import Action, Networks, Observation, was_tried
 from mulearn.model.support import Support
 from mulearn.prior.fusion import Fusion
 from mulearn.types import Array, Node
+
+_UNLIKELY = -3.0  # log-odds below which a command is not imagined, about 5 %
 
 
 @jax.tree_util.register_dataclass
@@ -53,6 +56,7 @@ class WorldModel:
     return self._node(
         latent,
         observation.commands,
+        jnp.zeros_like(prior_logits),
         prior_logits,
         (observation.commands, observation.history),
         reward=zeros,
@@ -65,11 +69,9 @@ class WorldModel:
     """Imagines an action of `[B]` leaves; see `model.base.Model`."""
     del rng_key  # Nothing is sampled.
     latent, root_commands, history = state
-    latent, reward, goes_on = self.networks.dynamics(
-        self.table, latent, action
-    )
+    latent, reward, goes_on = self.networks.dynamics(self.table, latent, action)
     history = jnp.concatenate([history[:, 1:], action.command[:, None]], 1)
-    commands = self._imagine_commands(latent, root_commands)
+    commands, admissible = self._imagine_commands(latent, root_commands)
     prior = jnp.zeros(commands.shape, latent.dtype)
     if self.in_tree:
       prior = self.networks.prior_logits(self.table, latent, commands)
@@ -80,6 +82,7 @@ class WorldModel:
     return self._node(
         latent,
         commands,
+        admissible,
         prior,
         (root_commands, history),
         reward=self.support.to_scalar(reward),
@@ -87,46 +90,57 @@ class WorldModel:
     )
 
   def _node(
-      self, latent, commands, prior_logits, memory, *, reward, discount
+      self,
+      latent,
+      commands,
+      admissible,
+      prior_logits,
+      memory,
+      *,
+      reward,
+      discount,
   ) -> Node:
     invalid = commands == 0
     _, history = memory
     head = self.networks.policy_logits(self.table, latent, commands, history)
+    head = mask_logits(head + admissible, invalid)
     prior_logits = jnp.where(invalid, 0.0, prior_logits)
     return Node(
         state=(latent, *memory),
-        actions=Action(
-            commands, was_tried(commands, history), prior_logits
-        ),
-        prior_logits=self.fusion(
-            mask_logits(head, invalid), prior_logits, self.networks.gate[...]
-        ),
+        actions=Action(commands, was_tried(commands, history), prior_logits),
+        prior_logits=self.fusion(head, prior_logits, self.networks.gate[...]),
         invalid=invalid,
         value=self.support.to_scalar(self.networks.value_logits(latent)),
         reward=reward,
         discount=discount,
     )
 
-  def _imagine_commands(self, latent: Array, root_commands: Array) -> Array:
-    """The likeliest admissible commands of a latent, `[B, K]`, 0 for none."""
-    scores = self.networks.admissible_logits(self.table, latent)  # [B, P]
-    lowest = jnp.finfo(scores.dtype).min
-    own = jnp.take_along_axis(scores, root_commands, axis=1)
-    # A root command of the vocabulary is a candidate already.
-    own = jnp.where(self.vocabulary[root_commands], lowest, own)
-    own = jnp.where(root_commands == 0, lowest, own)
-    known = jnp.where(self.vocabulary, scores, lowest)
-    candidates = jnp.concatenate([known, own], axis=1)
-    scores, index = jax.lax.top_k(candidates, self.num_imagined)
-    num_phrases = known.shape[1]
-    phrase = jnp.where(
-        index < num_phrases,
-        index,
-        jnp.take_along_axis(
-            root_commands, jnp.maximum(index - num_phrases, 0), axis=1
-        ),
+  def _imagine_commands(
+      self, latent: Array, root_commands: Array
+  ) -> tuple[Array, Array]:
+    """The likeliest admissible commands of a latent.
+
+    Args:
+      latent: `[B, D]`.
+      root_commands: `[B, K]`.
+
+    Returns:
+      Commands `[B, K]`, 0 for none, and the log-probability that each is
+      admissible `[B, K]`.
+    """
+    lowest = jnp.finfo(latent.dtype).min
+    rows = jnp.arange(latent.shape[0])[:, None]
+    at_root = jnp.zeros((latent.shape[0], len(self.table)), bool)
+    at_root = at_root.at[rows, root_commands].set(True)
+    scores = self.networks.admissible_logits(self.table, latent, at_root)
+    # A new command of the root is a candidate, though in no vocabulary.
+    candidate = (self.vocabulary | at_root).at[:, 0].set(False)
+    scores = jnp.where(candidate, scores, lowest)
+    scores, commands = jax.lax.top_k(scores, self.num_imagined)
+    # The unlikely take no slot; the likeliest stays, so that a node has one.
+    keep = (scores > _UNLIKELY).at[:, 0].set(True) & (scores > lowest)
+    width = ((0, 0), (0, root_commands.shape[1] - self.num_imagined))
+    return (
+        jnp.pad(jnp.where(keep, commands, 0), width),
+        jnp.pad(jax.nn.log_sigmoid(scores), width),
     )
-    # Admissible by odds; the likeliest stays, so that a node has a slot.
-    keep = (scores > 0.0).at[:, 0].set(True) & (scores > lowest)
-    padding = root_commands.shape[1] - self.num_imagined
-    return jnp.pad(jnp.where(keep, phrase, 0), ((0, 0), (0, padding)))

@@ -4,8 +4,9 @@ A prior maps observations to log-probabilities over each one's commands. "No
 prior" is a flat prior: nothing downstream asks whether there is one.
 """
 
+from collections.abc import Sequence
 import hashlib
-from typing import Protocol, Sequence
+from typing import Protocol
 
 import numpy as np
 

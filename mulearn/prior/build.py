@@ -1,8 +1,8 @@
 """From a config to a prior: which model is asked, how, and with what cache."""
 
+from collections.abc import Sequence
 import functools
 import pathlib
-from typing import Sequence
 
 from mulearn import lm
 from mulearn.config import ModelConfig, PriorConfig
@@ -16,7 +16,9 @@ KINDS = ("language", "uniform", "shuffled")
 class Language:
   """One language model and its cache, shared by all runs of a process."""
 
-  def __init__(self, config: PriorConfig, cache_path: pathlib.Path | None = None):
+  def __init__(
+      self, config: PriorConfig, cache_path: pathlib.Path | None = None
+  ):
     """Opens the cache; the model itself is loaded when first needed.
 
     Args:

@@ -5,11 +5,11 @@ several processes. Keys are SHA-256 digests of everything that decides a value
 (model, prompt, context, action), so a stale answer cannot be found.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
 import hashlib
 import os
 import pathlib
 import sqlite3
-from typing import Iterable, Mapping, Sequence
 
 import numpy as np
 

@@ -4,8 +4,8 @@ Prompt, scoring method and temperature are those under which the commands of
 gold paths of *train* games are likeliest. The whole table is kept with the run.
 """
 
+from collections.abc import Sequence
 import dataclasses
-from typing import Sequence
 
 import numpy as np
 import rich.console
@@ -51,9 +51,7 @@ class Row:
   spread: float
 
 
-def demonstrate(
-    spec: GameSpec, seeds: Sequence[int]
-) -> list[Demonstration]:
+def demonstrate(spec: GameSpec, seeds: Sequence[int]) -> list[Demonstration]:
   """Walks the gold paths of train games.
 
   Args:
@@ -141,7 +139,10 @@ def evaluate(
     top1.append(np.argmax(log_probs) == index)
     spread.append(np.std(log_probs))
   return Row(
-      scoring, float(np.mean(nats)), float(np.mean(top1)), float(np.mean(spread))
+      scoring,
+      float(np.mean(nats)),
+      float(np.mean(top1)),
+      float(np.mean(spread)),
   )
 
 

@@ -1,7 +1,7 @@
 """Phrases as the language model's hidden states, remembered on disk."""
 
+from collections.abc import Sequence
 import functools
-from typing import Sequence
 
 import numpy as np
 

@@ -11,8 +11,8 @@ is one learned scalar. A flat prior changes nothing in `gated`, `product` and
 `exponent`, to the last bit: "no prior" is a uniform prior.
 """
 
+from collections.abc import Callable
 import math
-from typing import Callable
 
 import jax
 import jax.numpy as jnp

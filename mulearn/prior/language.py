@@ -1,8 +1,8 @@
 """A language model's opinion of the admissible commands."""
 
+from collections.abc import Sequence
 import dataclasses
 import functools
-from typing import Sequence
 
 import numpy as np
 
@@ -54,7 +54,10 @@ class RawScores:
     self.num_tokens = 0
 
   def __call__(
-      self, prompt: str, contexts: Sequence[str], commands: Sequence[Sequence[str]]
+      self,
+      prompt: str,
+      contexts: Sequence[str],
+      commands: Sequence[Sequence[str]],
   ) -> list[np.ndarray]:
     """Scores every command of every context.
 
@@ -82,7 +85,9 @@ class RawScores:
       missing = [
           i
           for i in new.values()
-          if any(key not in known and key not in self._memory for key in keys[i])
+          if any(
+              key not in known and key not in self._memory for key in keys[i]
+          )
       ]
       known |= self._ask(prefix, contexts, commands, keys, missing)
       for i in new.values():

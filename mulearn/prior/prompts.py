@@ -17,50 +17,54 @@ _HOUSEHOLD_TASK = (
     " environment."
 )
 
-TRANSCRIPT = _SEPARATOR.join((
-    PLAIN,
-    f"""{_HOUSEHOLD_TASK}
+TRANSCRIPT = _SEPARATOR.join(
+    (
+        PLAIN,
+        f"""{_HOUSEHOLD_TASK}
 You are in the garage.
 You see: bicycle, hammer, empty shelf, closed toolbox.
 You carry: nothing.
 > take hammer""",
-    f"""{_HOUSEHOLD_TASK}
+        f"""{_HOUSEHOLD_TASK}
 You are in the garage.
 You see: bicycle, empty shelf, closed toolbox.
 You carry: hammer.
 > open toolbox""",
-    f"""{_HOUSEHOLD_TASK}
+        f"""{_HOUSEHOLD_TASK}
 You are in the garage.
 You see: bicycle, empty shelf, open toolbox.
 You carry: hammer.
 > put hammer in toolbox""",
-    f"""{_HOUSEHOLD_TASK}
+        f"""{_HOUSEHOLD_TASK}
 You are in the office.
 You see: blue dictionary, bookshelf, desk, drawer, waste bin.
 You carry: nothing.
 > take blue dictionary""",
-    f"""{_HOUSEHOLD_TASK}
+        f"""{_HOUSEHOLD_TASK}
 You are in the office.
 You see: bookshelf, desk, drawer, waste bin.
 You carry: blue dictionary.
 > put blue dictionary in bookshelf""",
-))
+    )
+)
 
-QUEST = _SEPARATOR.join((
-    PLAIN,
-    """Task: take the key that is in the shed, and put it into the bag.
+QUEST = _SEPARATOR.join(
+    (
+        PLAIN,
+        """Task: take the key that is in the shed, and put it into the bag.
 You are in the shed.
 You see: key, empty bucket.
 Exits: north garden.
 You carry: nothing.
 > take key""",
-    """Task: cook the meal of the recipe and eat it.
+        """Task: cook the meal of the recipe and eat it.
 You are in the canteen.
 You see: grill, closed cupboard, sink.
 You carry: carrot, knife.
 Notes: directions: dice carrot; grill carrot; prepare meal.
 > dice carrot""",
-))
+    )
+)
 
 PROMPTS = {"plain": PLAIN, "transcript": TRANSCRIPT, "quest": QUEST}
 

@@ -4,8 +4,9 @@ flashbax keeps the arrays on the device, uniform or prioritised; memory is fixed
 when the buffer is made.
 """
 
+from collections.abc import Callable
 import functools
-from typing import Any, Callable, NamedTuple
+from typing import Any, NamedTuple
 
 import flashbax
 import jax

@@ -6,6 +6,7 @@ files, so that it is only ever reused for what it was made for, and damage is
 found before it is read.
 """
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 import contextlib
 import dataclasses
 import hashlib
@@ -15,11 +16,10 @@ import json
 import os
 import pathlib
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import tensorflow_datasets as tfds
 from absl import logging
+import tensorflow_datasets as tfds
 
 import mulearn
 from mulearn.env import base, gold, text

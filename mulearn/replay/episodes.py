@@ -8,9 +8,9 @@ of lines; its numbers over the commands are rows of one flat list, as long as
 the step has commands. Numbers are stored as float32.
 """
 
+from collections.abc import Iterator, Sequence
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np

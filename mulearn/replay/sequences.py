@@ -7,11 +7,11 @@ iterator decides what comes next, and that state is a small JSON dictionary to
 keep in a checkpoint.
 """
 
+from collections.abc import Callable, Sequence
 import dataclasses
 import functools
 import operator
 import sys
-from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import grain

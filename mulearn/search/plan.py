@@ -5,8 +5,8 @@ inside `shard_map` it never does. A replicated key would give every shard the
 same Gumbel noise, so the shard's index is folded into it.
 """
 
+from collections.abc import Callable
 import functools
-from typing import Callable
 
 import jax
 import jax.numpy as jnp
@@ -21,9 +21,7 @@ from mulearn.types import Array, Node, Plan
 SearchFn = Callable[..., mctx.PolicyOutput]
 
 
-def gumbel(
-    config: SearchConfig, *, deterministic: bool = False
-) -> SearchFn:
+def gumbel(config: SearchConfig, *, deterministic: bool = False) -> SearchFn:
   """Gumbel MuZero: sequential halving, completed Q-values as the target.
 
   Danihelka et al. 2022, "Policy improvement by planning with Gumbel",

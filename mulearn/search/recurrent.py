@@ -51,7 +51,8 @@ def recurrent_fn(
 def check_node(node: Node) -> None:
   """Raises an AssertionError that names the field a model got wrong."""
   chex.assert_rank(
-      [node.prior_logits, node.invalid], 2,
+      [node.prior_logits, node.invalid],
+      2,
       custom_message="Node.prior_logits and .invalid must be [B, K]",
   )
   chex.assert_equal_shape(
@@ -59,11 +60,13 @@ def check_node(node: Node) -> None:
       custom_message="Node.prior_logits and .invalid must agree in [B, K]",
   )
   chex.assert_equal_shape_prefix(
-      [node.prior_logits, *jax.tree.leaves(node.actions)], 2,
+      [node.prior_logits, *jax.tree.leaves(node.actions)],
+      2,
       custom_message="Node.actions must be [B, K, ...]",
   )
   batch = node.prior_logits.shape[0]
   chex.assert_shape(
-      [node.value, node.reward, node.discount], (batch,),
+      [node.value, node.reward, node.discount],
+      (batch,),
       custom_message="Node.value, .reward and .discount must be [B]",
   )
