@@ -94,7 +94,8 @@ def make_networks(tiny_config):
     leaves, structure = jax.tree.flatten(networks)
     keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
     leaves = [
-        x + 0.2 * jax.random.normal(key, x.shape) for x, key in zip(leaves, keys)
+        x + 0.2 * jax.random.normal(key, x.shape)
+        for x, key in zip(leaves, keys)
     ]
     networks = jax.tree.unflatten(structure, leaves)
     networks.gate[...] = np.float32(trust_to_gate(trust))

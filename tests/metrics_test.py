@@ -55,13 +55,13 @@ def test_a_resumed_file_drops_later_steps_and_a_torn_line(tmp_path):
   with path.open("a") as file:
     file.write('{"step": 40, "lo')
   assert [r["step"] for r in metrics.read_json_lines(path)] == [0, 10, 20, 30]
-  writer = metrics.JsonLinesWriter(path, truncate_after_step=10)
+  writer = metrics.JsonLinesWriter(path, keep=lambda line: line["step"] <= 10)
   writer.write(20, {"loss": 0.5})
   writer.close()
   records = list(metrics.read_json_lines(path))
   assert [r["step"] for r in records] == [0, 10, 20]
   assert records[-1]["loss"] == 0.5
-  metrics.JsonLinesWriter(path, truncate_after_step=-1).close()
+  metrics.JsonLinesWriter(path, keep=lambda line: False).close()
   assert path.read_text() == ""
   assert os.listdir(tmp_path) == ["metrics.jsonl"]
 

@@ -14,8 +14,8 @@ Command, once for each of twc, cookingworld and mapreader:
 The settings are those of the table that shows each half failing where both work
 together when search has the true game: 3 rooms and 2 things (twc), 4 rooms, 2
 ingredients, 4 distractors (cookingworld), 8 rooms (mapreader); 50 commands. In
-80 random and gold games the largest observation had 22 commands and 41 facts
-(twc), 59 and 48 (cookingworld), 15 and 47 (mapreader).
+300 random and gold games the largest observation had 24 commands and 41 facts
+(twc), 59 and 46 (cookingworld), 14 and 48 (mapreader).
 
 Expected cost on 2 CPU cores, without an accelerator: a game is 14 learning arms
 of 3 seeds, each of 8,000 environment steps, and 200 test games an arm and seed.
@@ -115,6 +115,7 @@ def get_config(game: str = "twc") -> Config:
   config.prior.dtype = "bfloat16"
   config.model.num_slots = num_slots
   config.model.max_facts = 64
+  config.model.max_history = 50  # A whole game.
   config.replay.batch_size = 64
   config.search.value_scale = 0.5
   return config

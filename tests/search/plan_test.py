@@ -1,0 +1,237 @@
+"""Search over slots: equivalences, and the same program on eight devices."""
+
+import dataclasses
+import functools
+import os
+import pathlib
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import mctx
+import numpy as np
+import pytest
+
+from mulearn.config import SearchConfig
+from mulearn.parallel.mesh import make_mesh
+from mulearn.search import plan as plan_lib
+from mulearn.types import Node
+
+A = 5
+CONFIG = SearchConfig(max_considered=4, max_depth=4)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class World:
+  """A random world whose state is a seed; actions are ids `10..10 + A`.
+
+  Where `permuted`, every node deals its actions to slots in an order of its
+  own; the game is the same.
+  """
+
+  scale: jax.Array
+  permuted: bool = dataclasses.field(metadata={"static": True})
+
+  def node(self, seed):
+    """The node of seeds `[B]`."""
+
+    def draw(seed):
+      key = jax.random.key(seed)
+      order = jax.random.permutation(jax.random.fold_in(key, 1), A)
+      return jax.random.normal(key, (A + 4,)), order
+
+    draws, order = jax.vmap(draw)(seed)
+    if not self.permuted:
+      order = jnp.broadcast_to(jnp.arange(A), order.shape)
+    logits, rest = draws[:, :A], draws[:, A:]
+    invalid = (logits > 1.0).at[:, 0].set(False)
+    return Node(
+        state=seed,
+        actions=10 + order,
+        prior_logits=jnp.take_along_axis(logits, order, 1),
+        invalid=jnp.take_along_axis(invalid, order, 1),
+        value=self.scale * rest[:, 0],
+        reward=self.scale * rest[:, 1],
+        discount=jnp.where(rest[:, 2] > 1.0, 0.0, 0.9),
+    )
+
+  def step(self, rng_key, state, action):
+    del rng_key
+    return self.node((state * 31 + action * 7 + 1) % 100_003)
+
+
+@functools.partial(
+    jax.jit, static_argnames=("permuted", "policy", "deterministic", "mesh")
+)
+def _plan(
+    seeds, rng_key, *, permuted=False, policy="gumbel", deterministic=True,
+    mesh=None,
+):  # fmt: skip
+  world = World(jnp.float32(1.0), permuted)
+  return plan_lib.plan(
+      world,
+      rng_key,
+      world.node(seeds),
+      search=plan_lib.POLICIES[policy](CONFIG, deterministic=deterministic),
+      num_simulations=16,
+      mesh=mesh or make_mesh(jax.devices()[:1]),
+  )
+
+
+SEEDS = jnp.arange(8) * 17 + 3
+KEY = jax.random.key(2)
+
+
+def _visits(plan):
+  return np.asarray(plan.tree.children_visits)
+
+
+def test_order_of_slots_does_not_matter():
+  """Slot and action ids differ at every node; the search is the same."""
+  plain, mixed = (_plan(SEEDS, KEY, permuted=p) for p in (False, True))
+  world = World(jnp.float32(1.0), True)
+  order = np.asarray(world.node(SEEDS).actions) - 10
+  assert (order != np.arange(A)).any()
+  np.testing.assert_array_equal(plain.action, mixed.action)
+  np.testing.assert_array_equal(plain.action, plain.slot + 10)
+  assert (np.asarray(mixed.slot) + 10 != np.asarray(mixed.action)).any()
+  np.testing.assert_allclose(
+      np.take_along_axis(np.asarray(plain.policy), order, 1),
+      mixed.policy,
+      atol=1e-5,
+  )
+  np.testing.assert_allclose(plain.value, mixed.value, atol=1e-5)
+  np.testing.assert_array_equal(
+      np.take_along_axis(_visits(plain)[:, 0], order, 1), _visits(mixed)[:, 0]
+  )
+
+
+@pytest.mark.parametrize("policy", ["gumbel", "puct"])
+def test_invalid_slots_have_no_mass_and_no_visits(policy):
+  plan = _plan(SEEDS, KEY, policy=policy, deterministic=False)
+  world = World(jnp.float32(1.0), False)
+  invalid = np.asarray(world.node(SEEDS).invalid)
+  assert invalid.any()
+  assert (np.asarray(plan.policy)[invalid] == 0.0).all()
+  np.testing.assert_allclose(plan.policy.sum(-1), 1.0, rtol=1e-5)
+  assert not invalid[np.arange(8), plan.slot].any()
+  # Also below the root, wherever search has been.
+  states, _ = plan.tree.embeddings
+  for node in range(17):
+    there = np.asarray(world.node(states[:, node]).invalid)
+    reached = np.asarray(plan.tree.node_visits[:, node] > 0)
+    assert not (_visits(plan)[:, node][there & reached[:, None]]).any()
+
+
+def test_games_of_a_batch_do_not_see_each_other():
+  order = np.array([3, 1, 7, 0, 2, 6, 5, 4])
+  plan, mixed = _plan(SEEDS, KEY), _plan(SEEDS[order], KEY)
+  for x, y in zip(jax.tree.leaves(plan), jax.tree.leaves(mixed)):
+    if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+      continue
+    np.testing.assert_array_equal(np.asarray(x)[order], y)
+  alone = _plan(SEEDS[5:6], KEY)
+  assert alone.slot[0] == plan.slot[5]
+  np.testing.assert_array_equal(_visits(alone)[0], _visits(plan)[5])
+  np.testing.assert_allclose(alone.policy[0], plan.policy[5], atol=1e-6)
+  np.testing.assert_allclose(alone.value[0], plan.value[5], atol=1e-6)
+
+
+@pytest.mark.parametrize("policy", ["gumbel", "puct"])
+def test_with_all_actions_as_slots_it_is_mctx(policy):
+  """Bare mctx over action numbers, with the key of the first shard."""
+  world = World(jnp.float32(1.0), False)
+
+  def step(params, rng_key, action, seed):
+    node = world.step(rng_key, seed, action + 10)
+    logits = jnp.where(node.invalid, -1e30, node.prior_logits)
+    output = mctx.RecurrentFnOutput(
+        reward=node.reward,
+        discount=node.discount,
+        prior_logits=logits,
+        value=node.value,
+    )
+    return output, node.state
+
+  @jax.jit
+  def bare(rng_key):
+    root = world.node(SEEDS)
+    arguments = {
+        "params": (),
+        "rng_key": jax.random.fold_in(rng_key, 0),
+        "root": mctx.RootFnOutput(
+            prior_logits=jnp.where(root.invalid, -1e30, root.prior_logits),
+            value=root.value,
+            embedding=root.state,
+        ),
+        "recurrent_fn": step,
+        "num_simulations": 16,
+        "invalid_actions": root.invalid,
+        "max_depth": 4,
+    }
+    if policy == "puct":
+      return mctx.muzero_policy(**arguments)
+    return mctx.gumbel_muzero_policy(
+        **arguments,
+        max_num_considered_actions=4,
+        qtransform=functools.partial(
+            mctx.qtransform_completed_by_mix_value,
+            value_scale=0.1,
+            rescale_values=False,
+        ),
+    )
+
+  output = bare(KEY)
+  plan = _plan(SEEDS, KEY, policy=policy, deterministic=False)
+  np.testing.assert_array_equal(output.action, plan.slot)
+  tree = output.search_tree
+  np.testing.assert_array_equal(tree.children_visits, _visits(plan))
+  np.testing.assert_allclose(tree.node_values[:, 0], plan.value, atol=1e-5)
+  np.testing.assert_allclose(output.action_weights, plan.policy, atol=1e-5)
+
+
+def test_eight_devices():
+  """See `_on_eight_devices`, which needs a process of its own."""
+  env = os.environ | {
+      "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+      "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+  }
+  done = subprocess.run(
+      [sys.executable, __file__], env=env, capture_output=True, text=True,
+      timeout=300, cwd=pathlib.Path(__file__).parents[2],
+  )  # fmt: skip
+  assert done.stdout.strip() == "passed", done.stderr
+
+
+def _on_eight_devices():
+  """Sharded = unsharded; other noise on every shard; no collectives."""
+  mesh, one = make_mesh(), make_mesh(jax.devices()[:1])
+  assert mesh.shape["data"] == 8
+  seeds = jnp.arange(16) * 17 + 3
+  for x, y in zip(
+      jax.tree.leaves(_plan(seeds, KEY, mesh=mesh)),
+      jax.tree.leaves(_plan(seeds, KEY, mesh=one)),
+  ):
+    if not jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+      np.testing.assert_allclose(x, y, atol=1e-6)
+
+  # Equal roots on all shards: only the noise tells them apart.
+  same = jax.device_put(jnp.full(16, 3), jax.NamedSharding(mesh, jax.P("data")))
+  arguments = {"deterministic": False, "mesh": mesh}
+  plan = _plan(same, KEY, **arguments)
+  noise = plan.tree.extra_data.root_gumbel.reshape(8, -1)
+  assert len(np.unique(noise, axis=0)) == 8, noise
+
+  text = _plan.lower(same, KEY, **arguments).compile().as_text()
+  for collective in (
+      "all-reduce", "all-gather", "collective-permute", "all-to-all",
+      "reduce-scatter",
+  ):  # fmt: skip
+    assert collective not in text, collective
+  print("passed")
+
+
+if __name__ == "__main__":
+  _on_eight_devices()
