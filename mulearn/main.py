@@ -26,9 +26,6 @@ _CONFIG = config_flags.DEFINE_config_file(
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Where checkpoints, metrics and results go."
 )
-_DISTRIBUTED = flags.DEFINE_bool(
-    "distributed", False, "Call jax.distributed.initialize() first (Cloud TPU)."
-)
 flags.mark_flags_as_required(["config", "workdir"])
 
 # What a user can mend: told in one line, without a traceback.
@@ -43,8 +40,6 @@ def main(argv: list[str]) -> None:
     raise app.UsageError(f"Unknown arguments: {argv[1:]}.")
   logging.set_verbosity(logging.WARNING)  # Orbax tells of every file.
   _use_compilation_cache()
-  if _DISTRIBUTED.value:
-    jax.distributed.initialize()
   config, workdir = _CONFIG.value, pathlib.Path(_WORKDIR.value)
   try:
     with run_lib.make_pool(config) as pool:

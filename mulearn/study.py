@@ -14,8 +14,8 @@ import time
 from typing import Any
 
 import jax
-import numpy as np
 
+from mulearn import evidence
 from mulearn import run as run_lib
 from mulearn import train as train_lib
 from mulearn.act.agent import Agent
@@ -24,19 +24,16 @@ from mulearn.config import Config
 from mulearn.env.base import FOLD_SEEDS
 from mulearn.env.pool import TextPool
 from mulearn.evaluate import (
-    curves,
     play,
     report,
     simulator,
     statistics,
-    tree_picture,
 )
 from mulearn.metrics import JsonLinesWriter, MultiWriter, TensorBoardWriter
 from mulearn.prior import build, calibrate, language
 from mulearn.prior.base import Prior
 from mulearn.progress import Progress
 from mulearn.replay import demonstrations
-from mulearn.search.tree import tree_view
 
 
 def configure_arm(config: Config, arm: str, seed: int) -> Config:
@@ -126,9 +123,16 @@ class Study:
         seeds,
         seconds,
         arms,
-        self._trust(runs),
+        evidence.mean_trust(runs.get(self._pictured_arm(), {}).values()),
     )
-    self._draw(runs, arms)
+    evidence.draw_learning(
+        self.workdir / "curves.png",
+        {
+            arm: {seed: part["curve"] for seed, part in parts.items()}
+            for arm, parts in runs.items()
+        },
+        {name: arms[name] for name in self.config.baselines},
+    )
     return results
 
   def _learn(self, arm: str, seed: int) -> dict[str, Any]:
@@ -155,7 +159,9 @@ class Study:
         "trust": run.trust,
     }
     if arm == self._pictured_arm() and seed == self.config.seed:
-      self._draw_tree(run.agent, outcomes[0])
+      evidence.draw_search(
+          self.workdir / "tree.svg", run.agent, self.pool, outcomes[0]
+      )
     if arm == self.config.simulator_arm:
       self._search_true_game(run.agent, seed)
     _write(directory / "outcomes.json", part)
@@ -316,60 +322,6 @@ class Study:
 
   def _pictured_arm(self) -> str:
     return self.config.simulator_arm or list(self.config.arms)[-1]
-
-  def _trust(self, runs) -> list[tuple[int, float]]:
-    """The trust over time, averaged over the seeds of the pictured arm."""
-    parts = runs.get(self._pictured_arm(), {}).values()
-    series = [part["trust"] for part in parts if part["trust"]]
-    if not series:
-      return []
-    length = min(len(one) for one in series)
-    mean = np.mean([[w for _, w in one[:length]] for one in series], axis=0)
-    steps = [step for step, _ in series[0][:length]]
-    return list(zip(steps, mean.tolist()))
-
-  def _draw(self, runs, arms) -> None:
-    lines = {
-        arm: {seed: part["curve"] for seed, part in parts.items()}
-        for arm, parts in runs.items()
-        if all(len(part["curve"]) > 1 for part in parts.values())
-    }
-    flat = {
-        name: (arms[name]["success"], *arms[name]["ci95"])
-        for name in self.config.baselines
-        if name not in ("gold", "lm_sampled")
-    }
-    if lines:
-      curves.draw_curves(self.workdir / "curves.png", lines, flat)
-
-  def _draw_tree(self, agent: Agent, outcome: play.Outcome) -> None:
-    """Pictures the search behind the second command of a test game."""
-    history = (outcome.seed, "test", outcome.commands[:1])
-    [step] = self.pool.branch([history])
-    observation = step.observation
-    plan = agent.plan(
-        jax.random.key(0),
-        [observation],
-        batch_size=self.config.env.num_eval_lanes,  # Compiled already.
-    )
-    commands = np.asarray(plan.tree.embeddings[1].command)[0]
-    view = tree_view(
-        jax.tree.map(np.asarray, plan.tree),
-        0,
-        label=lambda node, slot: agent.phrases.text(int(commands[node, slot])),
-        chosen_slot=int(plan.slot[0]),
-    )
-    [prior] = agent.prior([observation])
-    policy = np.asarray(plan.policy)[0]
-    tree_picture.draw_tree(
-        self.workdir / "tree.svg",
-        view,
-        title=f"One search of {agent.config.search.num_eval_simulations}"
-        " simulations in the learned world",
-        observation_text=observation.prompt,
-        language_prior=dict(zip(observation.commands, np.exp(prior).tolist())),
-        policy=dict(zip(observation.commands, policy.tolist())),
-    )
 
   def _seconds(self) -> float:
     """Of earlier calls that were stopped."""

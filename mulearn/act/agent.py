@@ -122,18 +122,22 @@ class Agent:
       num_simulations: int,
       deterministic: bool,
   ) -> Plan:
-    """`plan` for what `observe` returned, `[B, ...]`."""
-    return _search(
+    """`plan` for what `observe` returned, `[B, ...]`, any B."""
+    size, shards = len(prior_logits), self.mesh.shape["data"]
+    # Every shard searches as many: the last row fills up.
+    rows = np.minimum(np.arange(-(-size // shards) * shards), size - 1)
+    plan = _search(
         self.networks,
         *self.phrases.arrays(),
         rng_key,
-        observation,
-        prior_logits,
+        jax.tree.map(lambda x: x[rows], observation),
+        prior_logits[rows],
         settings=self._settings,
         num_simulations=num_simulations,
         deterministic=deterministic,
         mesh=self.mesh,
     )
+    return jax.tree.map(lambda x: x[:size], plan)
 
   def glance(
       self, observation: Observation, prior_logits: np.ndarray

@@ -1,0 +1,200 @@
+"""Everything that is shipped to be run can be run: configs, README, make."""
+
+import argparse
+import dataclasses
+import importlib.util
+import pathlib
+import re
+import shlex
+
+from absl import flags
+from ml_collections import config_flags
+import pytest
+
+from mulearn import run as run_lib
+from mulearn import study
+from mulearn.config import Config
+from mulearn.env.text import GAMES, load_interface
+from mulearn.lm import __main__ as lm_main
+from mulearn.prior import __main__ as prior_main
+from mulearn.prior.build import KINDS
+from mulearn.prior.fusion import RULES
+from mulearn.search.plan import POLICIES
+
+_ROOT = pathlib.Path(__file__).parent.parent
+_ARGUMENTS = {"demo": [""], "text_worlds": ["twc", "cookingworld", "mapreader"]}
+_SHIPPED = [(name, game) for name, games in _ARGUMENTS.items() for game in games]
+_PLAIN = ("random", "lm", "lm_sampled", "simulator_lm", "gold")
+_FIGURES = {
+    "random", "lm", "muzero", "muzero_lm", "imitation", "imitation_muzero_lm",
+    "simulator_lm", "gold",
+}  # fmt: skip
+
+
+def _module(name: str):
+  path = _ROOT / "experiments" / name / "config.py"
+  spec = importlib.util.spec_from_file_location(f"shipped_{name}", path)
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module
+
+
+def _load(name: str, argument: str = "") -> Config:
+  get_config = _module(name).get_config
+  return get_config(argument) if argument else get_config()
+
+
+def _fields(config: Config, prefix: str = "") -> set[str]:
+  """All dotted names that an object holds, known to its class or not."""
+  names = set()
+  for name, value in vars(config).items():
+    names.add(prefix + name)
+    if dataclasses.is_dataclass(value):
+      names |= _fields(value, f"{prefix}{name}.")
+  return names
+
+
+def test_every_experiment_is_listed_here():
+  found = {p.parent.name for p in (_ROOT / "experiments").glob("*/config.py")}
+  assert found == set(_ARGUMENTS)
+  assert set(_module("text_worlds").GAMES) == set(_ARGUMENTS["text_worlds"])
+
+
+@pytest.mark.parametrize("name, argument", _SHIPPED)
+def test_a_shipped_config_and_its_arms_are_sound(name, argument):
+  config = _load(name, argument)
+  # A plain dataclass takes a misspelt field without a word.
+  assert _fields(config) == _fields(Config())
+  assert config.simulator_arm in config.arms
+  assert set(config.baselines) <= set(_PLAIN)
+  assert _FIGURES <= {*config.arms, *config.baselines}
+  assert config.num_seeds >= 3
+  assert config.env.name in GAMES
+  learned = set()
+  for arm in config.arms:
+    one = study.configure_arm(config, arm, seed=1)
+    assert one.prior.kind in KINDS and one.prior.fusion in RULES
+    assert one.search.policy in POLICIES and one.player in ("search", "policy")
+    run_lib.replay_of(one)
+    run_lib.learn_settings(one)
+    assert one.replay.min_size >= one.env.num_lanes
+    if one.num_steps:
+      learned.add(one.num_steps)
+      # The curve begins, goes on and ends with a point.
+      assert one.num_steps % one.eval_every == 0
+      assert one.num_steps % one.env.num_lanes == 0
+      assert one.replay.min_size < one.num_steps
+    else:
+      assert one.imitation_steps
+  assert len(learned) == 1  # All learning arms play the same number of steps.
+
+
+@pytest.mark.parametrize("name, argument", _SHIPPED)
+def test_the_real_game_takes_its_settings(name, argument):
+  from mulearn.env.jvm import Jvm
+  from mulearn.env.text import TextWorldGame
+
+  config = _load(name, argument)
+  spec = run_lib.game_spec(config)
+  with Jvm() as jvm:
+    load_interface(spec, jvm)
+    game = TextWorldGame(spec, jvm)
+    for seed, fold in ((0, "train"), (10_000, "dev"), (20_000, "test")):
+      observation = game.reset(seed, fold).observation
+      assert len(observation.commands) <= config.model.num_slots
+      assert len(observation.facts) <= config.model.max_facts
+
+
+def test_the_study_is_what_it_says():
+  for game in _ARGUMENTS["text_worlds"]:
+    config = _load("text_worlds", game)
+    assert config.env.name == game and config.env.step_limit == 50
+    assert config.env.num_test_games >= 200
+    assert config.num_seeds == 3
+    assert set(_load("demo").arms) <= set(config.arms)
+    root_only = study.configure_arm(config, "root_only", 0)
+    assert not root_only.prior.in_tree and config.prior.in_tree
+    rules = {
+        study.configure_arm(config, arm, 0).prior.fusion for arm in config.arms
+    }
+    assert rules == {"gated", "product", "annealed", "exponent"}
+  with pytest.raises(ValueError, match="No game 'chess' here"):
+    _load("text_worlds", "chess")
+
+
+def _commands(path: pathlib.Path) -> list[list[str]]:
+  """The commands in the fenced code of a Markdown file, as words."""
+  text = path.read_text()
+  blocks = re.findall(r"^```(\w*)\n(.*?)^```", text, re.M | re.S)
+  shell = "".join(body for language, body in blocks if language == "bash")
+  lines = shell.replace("\\\n", " ").splitlines()
+  words = [shlex.split(line, comments=True) for line in lines]
+  return [w for w in words if w and w[0] in ("make", "python")]
+
+
+_READMES = [_ROOT / "README.md", *sorted(_ROOT.glob("experiments/*/README.md"))]
+_COMMANDS = [
+    pytest.param(words, id=" ".join(words)[:60])
+    for path in _READMES
+    for words in _commands(path)
+]
+
+
+def test_the_readme_has_its_commands_and_each_experiment_a_readme():
+  words = _commands(_ROOT / "README.md")
+  assert words[:2] == [["make", "demo"], ["make", "test"]]
+  modules = {w[2] for w in words if w[:2] == ["python", "-m"]}
+  assert modules >= {"mulearn.main", "mulearn.prior", "mulearn.lm"}
+  assert len(_READMES) == 1 + len(_ARGUMENTS)
+
+
+@pytest.mark.parametrize("words", _COMMANDS)
+def test_a_command_of_a_readme_can_be_given(words, monkeypatch):
+  if words[0] == "make":
+    targets = re.findall(
+        r"^([a-z]+):", (_ROOT / "Makefile").read_text(), re.M
+    )
+    assert set(words[1:]) <= set(targets)
+    return
+  assert words[1] == "-m"
+  if words[2] == "mulearn.main":
+    _check_main(words[3:], monkeypatch)
+    return
+  parser = {"mulearn.prior": prior_main, "mulearn.lm": lm_main}[words[2]]
+  options = parser._parser().parse_args(words[3:])
+  assert isinstance(options, argparse.Namespace) and callable(options.run)
+
+
+def _check_main(words: list[str], monkeypatch) -> None:
+  """Parses the words as main would; the config they name must load."""
+  monkeypatch.chdir(_ROOT)
+  monkeypatch.setattr("sys.argv", ["main", *words])  # Where overrides are found.
+  values = flags.FlagValues()
+  holder = config_flags.DEFINE_config_file("config", None, flag_values=values)
+  flags.DEFINE_string("workdir", None, "", flag_values=values)
+  assert values(["main", *words]) == ["main"]
+  assert isinstance(holder.value, Config) and values.workdir
+  for arm in holder.value.arms:
+    study.configure_arm(holder.value, arm, 0)
+
+
+def test_the_tree_of_the_readme_is_the_tree():
+  """Every file of the package is named, and no other."""
+  text = (_ROOT / "README.md").read_text()
+  named = set(re.findall(r"^ +([a-z_/]+\.py) ", text, re.M))
+  package = _ROOT / "mulearn"
+  files = {
+      str(p.relative_to(package))
+      for p in package.rglob("*.py")
+      if p.stat().st_size and p.name != "__init__.py"
+  }
+  assert named == files
+
+
+def test_results_are_not_claimed_without_a_file():
+  """A README of an experiment shows results, or says that there are none."""
+  for path in _READMES[1:]:
+    results = list((path.parent / "results").rglob("results.json"))
+    assert bool(results) != ("Not run yet" in path.read_text()), path
+
+
