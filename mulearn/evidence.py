@@ -72,7 +72,12 @@ def draw_search(
   """
   [step] = pool.branch([(outcome.seed, "test", outcome.commands[:1])])
   observation = step.observation
-  plan = agent.plan(jax.random.key(0), [observation])
+  # Padded to the batch of evaluation, whose program is compiled already.
+  plan = agent.plan(
+      jax.random.key(0),
+      [observation],
+      batch_size=agent.config.env.num_eval_lanes,
+  )
   commands = np.asarray(plan.tree.embeddings[1].command)[0]
   view = tree_view(
       jax.tree.map(np.asarray, plan.tree),

@@ -88,6 +88,8 @@ class Study:
     self.workdir = workdir
     self.pool = pool
     self._spec = run_lib.game_spec(config)
+    self._started = time.monotonic()
+    self._earlier = _read(workdir / "seconds.json") or 0.0
     self._language = build.Language(config.prior)
     self._scoring = self._calibrate() if self._needs_language() else None
 
@@ -100,7 +102,6 @@ class Study:
     Raises:
       train.Interrupted: asked to stop; everything is saved.
     """
-    started = time.monotonic()
     episodes, summaries, runs = [], {}, {}
     seeds = range(self.config.seed, self.config.seed + self.config.num_seeds)
     for arm in self.config.arms:
@@ -115,13 +116,11 @@ class Study:
     arms = statistics.summarise(episodes)
     for name, totals in summaries.items():
       arms[name] |= totals
-    seconds = self._seconds() + time.monotonic() - started
-    _write(self.workdir / "seconds.json", seconds)
     results = report.write_results(
         self.workdir / "results.json",
         self.config,
         seeds,
-        seconds,
+        self._clock(),
         arms,
         evidence.mean_trust(runs.get(self._pictured_arm(), {}).values()),
     )
@@ -165,6 +164,7 @@ class Study:
     if arm == self.config.simulator_arm:
       self._search_true_game(run.agent, seed)
     _write(directory / "outcomes.json", part)
+    self._clock()
     return _read(directory / "outcomes.json")
 
   def _train(
@@ -323,9 +323,11 @@ class Study:
   def _pictured_arm(self) -> str:
     return self.config.simulator_arm or list(self.config.arms)[-1]
 
-  def _seconds(self) -> float:
-    """Of earlier calls that were stopped."""
-    return _read(self.workdir / "seconds.json") or 0.0
+  def _clock(self) -> float:
+    """Seconds of this call and of those that were stopped, kept on disk."""
+    seconds = self._earlier + time.monotonic() - self._started
+    _write(self.workdir / "seconds.json", seconds)
+    return seconds
 
 
 def _writer(directory: pathlib.Path, run: run_lib.Run) -> MultiWriter:

@@ -23,7 +23,9 @@ from mulearn.search.plan import POLICIES
 
 _ROOT = pathlib.Path(__file__).parent.parent
 _ARGUMENTS = {"demo": [""], "text_worlds": ["twc", "cookingworld", "mapreader"]}
-_SHIPPED = [(name, game) for name, games in _ARGUMENTS.items() for game in games]
+_SHIPPED = [
+    (name, game) for name, games in _ARGUMENTS.items() for game in games
+]
 _PLAIN = ("random", "lm", "lm_sampled", "simulator_lm", "gold")
 _FIGURES = {
     "random", "lm", "muzero", "muzero_lm", "imitation", "imitation_muzero_lm",
@@ -151,9 +153,7 @@ def test_the_readme_has_its_commands_and_each_experiment_a_readme():
 @pytest.mark.parametrize("words", _COMMANDS)
 def test_a_command_of_a_readme_can_be_given(words, monkeypatch):
   if words[0] == "make":
-    targets = re.findall(
-        r"^([a-z]+):", (_ROOT / "Makefile").read_text(), re.M
-    )
+    targets = re.findall(r"^([a-z]+):", (_ROOT / "Makefile").read_text(), re.M)
     assert set(words[1:]) <= set(targets)
     return
   assert words[1] == "-m"
@@ -168,7 +168,9 @@ def test_a_command_of_a_readme_can_be_given(words, monkeypatch):
 def _check_main(words: list[str], monkeypatch) -> None:
   """Parses the words as main would; the config they name must load."""
   monkeypatch.chdir(_ROOT)
-  monkeypatch.setattr("sys.argv", ["main", *words])  # Where overrides are found.
+  monkeypatch.setattr(
+      "sys.argv", ["main", *words]
+  )  # Where overrides are found.
   values = flags.FlagValues()
   holder = config_flags.DEFINE_config_file("config", None, flag_values=values)
   flags.DEFINE_string("workdir", None, "", flag_values=values)
@@ -196,5 +198,3 @@ def test_results_are_not_claimed_without_a_file():
   for path in _READMES[1:]:
     results = list((path.parent / "results").rglob("results.json"))
     assert bool(results) != ("Not run yet" in path.read_text()), path
-
-

@@ -156,13 +156,16 @@ def test_pictures_and_metrics_are_there(finished):
   for arm in ("muzero", "muzero_lm", "imitation_muzero_lm"):
     run = workdir / arm / "seed_0"
     lines = list(read_json_lines(run / "metrics.jsonl"))
-    places = [(l["step"], l["env_steps"], "dev/success" in l) for l in lines]
+    places = [
+        (line["step"], line["env_steps"], "dev/success" in line)
+        for line in lines
+    ]
     # In order and none twice, although two of the runs were interrupted.
     assert places == sorted(set(places))
-    looked = [l["env_steps"] for l in lines if "dev/success" in l]
+    looked = [line["env_steps"] for line in lines if "dev/success" in line]
     assert looked == [0, 8, 16, 24]
-    learned = [l for l in lines if "loss" in l]
-    assert learned and all("loss/policy" in l for l in learned)
+    learned = [line for line in lines if "loss" in line]
+    assert learned and all("loss/policy" in line for line in learned)
     assert list((run / "tensorboard").glob("events.*"))
     assert list((run / "checkpoints").iterdir())
 

@@ -17,10 +17,11 @@ ingredients, 4 distractors (cookingworld), 8 rooms (mapreader); 50 commands. In
 300 random and gold games the largest observation had 24 commands and 41 facts
 (twc), 59 and 46 (cookingworld), 14 and 48 (mapreader).
 
-Expected cost on 2 CPU cores, without an accelerator: a game is 14 learning arms
-of 3 seeds, each of 8,000 environment steps, and 200 test games an arm and seed.
-At the demo's speed (some 10 to 20 steps a second, evaluation included) that is
-6 to 10 hours a game; on several machines run one game on each.
+Expected cost, not measured: a game is 13 arms that act, of 3 seeds, each of
+8,000 environment steps: 312,000 steps, 4 hours at the 22 steps a second of the
+demo on 2 CPU cores. Evaluation plays up to 900,000 commands more, in batches of
+50, and longer texts cost more. Count on 6 to 12 hours a game, and run one game
+on each machine.
 """
 
 from mulearn.config import Config

@@ -151,7 +151,9 @@ def _finish(axes: mpl_axes.Axes, last_step: float) -> None:
   axes.set_xlim(0, max(last_step, 1) * 1.01)
   axes.set_ylim(-0.02, 1.02)
   axes.set_xlabel("environment steps", fontsize=FONT_SIZE, color=INK)
-  axes.set_ylabel("success on dev games (dashed: test)", fontsize=FONT_SIZE, color=INK)
+  axes.set_ylabel(
+      "success on dev games (dashed: test)", fontsize=FONT_SIZE, color=INK
+  )
   axes.tick_params(labelsize=FONT_SIZE - 0.5, colors=INK, length=2.5)
   axes.xaxis.set_major_locator(ticker.MaxNLocator(5, steps=[1, 2, 5, 10]))
   axes.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
