@@ -21,10 +21,12 @@ class _Clock:
 
   def reset(self, seed, fold):
     self._time, self._name = 0, f"{fold} {seed}"
+    self._history = ()
     return self._step(0.0)
 
   def step(self, command):
     self._time += 1 if command == "tick" else 2
+    self._history += (command,)
     return self._step(0.25 * self._time)
 
   def close(self):
@@ -36,6 +38,7 @@ class _Clock:
         facts=tuple(f"{hour} has struck" for hour in range(self._time)),
         prompt=f"It is\n{self._time}.\n",
         commands=("skip é", "tick") if self._time < 3 else (),
+        history=self._history,
     )
     ended = self._time == 3
     return base.TextStep(observation, reward, ended, not ended, 0.0, ended)
@@ -221,7 +224,7 @@ def test_writing_and_reading_need_no_tensorflow(tmp_path):
       "from mulearn.env import base\n"
       "from mulearn.replay import demonstrations, episodes\n"
       "step = episodes.Step(base.TextObservation('t', ('f',), 'p', ('c',)))\n"
-      "episode = episodes.Episode('clock', 'train', 0, (step, step))\n"
+      "episode = episodes.Episode('clock', 'train', 0, (step,))\n"
       "path = demonstrations.write(sys.argv[1], [episode], provenance={})\n"
       "assert demonstrations.read(path)[0] == episode\n"
       "assert 'tensorflow' not in sys.modules\n"
