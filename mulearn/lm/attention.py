@@ -1,4 +1,8 @@
-"""Attention within packed rows, over a prefix that all rows share."""
+"""Attention within packed rows, over a past that is shared or each row's own.
+
+What a token sees is said by masks and positions, never by its place in a row:
+so windows reach as far in a trie of candidates as in the plain text.
+"""
 
 from typing import NamedTuple
 
@@ -6,6 +10,8 @@ import jax
 from jax import Array
 import jax.numpy as jnp
 import numpy as np
+
+from mulearn.lm.config import RopeScaling
 
 
 class Prefix(NamedTuple):
@@ -21,14 +27,76 @@ class Prefix(NamedTuple):
   values: Array
   length: Array
 
-  def layer(self, index: int) -> tuple[Array, Array, Array]:
-    """Returns keys, values `[kv, P, head_width]` and which are tokens `[P]`."""
-    valid = jnp.arange(self.keys.shape[2]) < self.length
-    return self.keys[index], self.values[index], valid
+  def layer(self, index: int) -> tuple[Array, Array]:
+    """Returns keys and values of a layer, each `[kv, P, head_width]`."""
+    return self.keys[index], self.values[index]
+
+  def positions(self) -> Array:
+    """Returns the position of each key `[1, P]`, -1 for padding."""
+    places = jnp.arange(self.keys.shape[-2])
+    return jnp.where(places < self.length, places, -1)[None]
+
+
+class Cache(NamedTuple):
+  """Keys and values that belong to each row of a batch.
+
+  Attributes:
+    keys: for each layer `[num_kv_heads, B, S, head_width]`, rotated.
+    values: for each layer `[num_kv_heads, B, S, head_width]`.
+    places: `[B, S]`, int, the position of each key, -1 where there is none.
+  """
+
+  keys: tuple[Array, ...]
+  values: tuple[Array, ...]
+  places: Array
+
+  def layer(self, index: int) -> tuple[Array, Array]:
+    """Returns keys and values of a layer, each `[kv, B, S, head_width]`."""
+    return self.keys[index], self.values[index]
+
+  def positions(self) -> Array:
+    """Returns the position of each key `[B, S]`, -1 where there is none."""
+    return self.places
+
+
+class View(NamedTuple):
+  """What the tokens of a batch see in one kind of layer.
+
+  Attributes:
+    angles: see `rotate`.
+    mask: `[B, L, L]`, True where a query may look within its row.
+    past: `[B or 1, L or 1, P]`, True where a query may look into the past; or
+      None without one.
+  """
+
+  angles: tuple[Array, Array]
+  mask: Array
+  past: Array | None
+
+  def windowed(
+      self,
+      window: int,
+      angles: tuple[Array, Array],
+      positions: Array,
+      past_positions: Array | None,
+  ) -> "View":
+    """Returns the view of which only the last `window` positions are left."""
+    mask = self.mask & _near(positions, positions, window)
+    past = self.past
+    if past is not None:
+      past = past & _near(positions, past_positions, window)
+    return View(angles, mask, past)
+
+
+def _near(queries: Array, keys: Array, window: int) -> Array:
+  return queries[:, :, None] - keys[:, None, :] < window
 
 
 def rotary(
-    positions: Array, head_width: int, base: float
+    positions: Array,
+    head_width: int,
+    base: float,
+    scaling: RopeScaling | None = None,
 ) -> tuple[Array, Array]:
   """Cosines and sines of RoFormer's angles (arXiv:2104.09864, eq. 15).
 
@@ -36,6 +104,7 @@ def rotary(
     positions: `[B, L]`, int.
     head_width: size of one head.
     base: theta.
+    scaling: for longer contexts, or None.
 
   Returns:
     Two arrays `[B, L, 1, head_width / 2]`, float32.
@@ -43,9 +112,32 @@ def rotary(
   half = head_width // 2
   # On the host in float64, since the angle multiplies the error of a power.
   frequencies = base ** (-np.arange(half) / half)
+  if scaling is not None:
+    frequencies = frequencies / divisors(frequencies, scaling)
   angles = positions[..., None, None] * jnp.asarray(frequencies, jnp.float32)
   # Else XLA computes both again for every head of every layer.
   return jax.lax.optimization_barrier((jnp.cos(angles), jnp.sin(angles)))
+
+
+def divisors(frequencies: np.ndarray, scaling: RopeScaling) -> np.ndarray:
+  """What each rotary frequency is divided by to reach longer contexts.
+
+  Llama 3's rule keeps the waves that fit into the original context `high`
+  times and blends between the two in the inverse (its code, `apply_scaling`).
+
+  Args:
+    frequencies: `[head_width / 2]`, radians a token.
+    scaling: the rule.
+
+  Returns:
+    `[head_width / 2]`.
+  """
+  if not scaling.high:
+    return np.full_like(frequencies, scaling.factor)
+  waves = scaling.original_context * frequencies / (2 * np.pi)
+  kept = (waves - scaling.low) / (scaling.high - scaling.low)
+  kept = np.clip(kept, 0, 1)
+  return 1 / ((1 - kept) / scaling.factor + kept)
 
 
 def rotate(x: Array, angles: tuple[Array, Array]) -> Array:
@@ -70,11 +162,11 @@ def attend(
     k: Array,
     v: Array,
     mask: Array,
-    prefix: tuple[Array, Array, Array] | None,
+    past: tuple[Array, Array, Array] | None,
 ) -> Array:
-  """Softmax attention over a shared prefix and the row itself.
+  """Softmax attention over the past and the row itself.
 
-  All of a batch sees all of the prefix, so that part is one matrix product for
+  Where all of a batch sees the same past, that part is one matrix product for
   each key head. Heads come first because XLA's matrix products on CPU run at
   full speed only where nothing has to be transposed (4 times slower if not).
 
@@ -83,7 +175,8 @@ def attend(
     k: `[kv, B, L, head_width]`.
     v: `[kv, B, L, head_width]`.
     mask: `[B, L, L]`.
-    prefix: see `Prefix.layer`; or None.
+    past: keys and values, each `[kv, P, head_width]` where all rows share them
+      or `[kv, B, P, head_width]`, and which are seen, `[P]` or as in `View`.
 
   Returns:
     `[kv, B, L, G, head_width]`, float32.
@@ -97,23 +190,23 @@ def attend(
   lowest = jnp.finfo(jnp.float32).min
   own = jnp.where(mask[None, :, :, None], own, lowest)
   peak = jnp.max(own, axis=-1, keepdims=True)
-  if prefix is not None:
-    flat = (num_kv, batch * length * groups, -1)
-    shared = _product("nqh,nph->nqp", q.reshape(flat), prefix[0])
-    shared = jnp.where(prefix[2], shared, lowest)
-    peak = jnp.maximum(
-        peak, jnp.max(shared, axis=-1, keepdims=True).reshape(peak.shape)
-    )
+  if past is not None:
+    shared = past[0].ndim == 3
+    flat = (num_kv, batch * length * groups, width) if shared else rows
+    seen_k, seen_v = (x.reshape(flat[0], -1, width) for x in past[:2])
+    earlier = _product("nqh,nph->nqp", q.reshape(flat), seen_k)
+    earlier = earlier.reshape(*q.shape[:-1], -1)
+    earlier = jnp.where(past[2][..., None, :], earlier, lowest)
+    peak = jnp.maximum(peak, jnp.max(earlier, axis=-1, keepdims=True))
   own = jnp.exp(own - peak)
   total = jnp.sum(own, axis=-1, keepdims=True)
   weights = own.astype(v.dtype).reshape(rows[0], rows[1], length)
   mixed = _product("nqm,nmh->nqh", weights, v.reshape(keys)).reshape(q.shape)
-  if prefix is not None:
-    shared = jnp.exp(shared - peak.reshape(*flat[:2], 1))
-    total += jnp.sum(shared, axis=-1, keepdims=True).reshape(total.shape)
-    mixed += _product(
-        "nqp,nph->nqh", shared.astype(v.dtype), prefix[1]
-    ).reshape(q.shape)
+  if past is not None:
+    earlier = jnp.exp(earlier - peak)
+    total += jnp.sum(earlier, axis=-1, keepdims=True)
+    weights = earlier.astype(v.dtype).reshape(flat[0], flat[1], -1)
+    mixed += _product("nqp,nph->nqh", weights, seen_v).reshape(q.shape)
   return mixed / total
 
 

@@ -1,13 +1,15 @@
-"""The decoder: a Llama-family transformer as Flax NNX modules.
+"""The decoder: Llama, Gemma 3 and Qwen 3 as one set of Flax NNX modules.
 
 The modules are plain pytrees (no random state is kept), so `jax.jit`,
 `jax.grad` and Orbax take them whole. Attention reads its structure from a
 boolean mask and explicit positions: a chain of tokens, several texts in one
-row and a tree of candidates are all the same call. Layers are unrolled.
+row and a tree of candidates are all the same call. Layers are unrolled, or
+scanned and rematerialised where gradients need the memory.
 """
 
-from collections.abc import Callable
-import dataclasses
+from collections.abc import Callable, Iterable
+import functools
+from typing import Any
 
 from flax import nnx
 import jax
@@ -16,46 +18,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from mulearn.lm import attention
-from mulearn.lm.attention import Prefix
+from mulearn.lm.attention import Cache, Prefix, View
+from mulearn.lm.config import DecoderConfig
 
 MakeArray = Callable[[str, tuple[int, ...]], Array]
+Past = tuple[Array, Array] | None
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DecoderConfig:
-  """The shape of a decoder.
-
-  Attributes:
-    vocab_size: number of token ids.
-    num_layers: number of blocks.
-    width: size of the residual stream.
-    hidden_width: size of the gated feed-forward layer.
-    num_heads: query heads.
-    num_kv_heads: key and value heads; divides `num_heads`.
-    head_width: size of one head.
-    context_length: tokens that the model was trained to see at once.
-    rope_base: base of the rotary embedding (theta).
-    norm_epsilon: added to the mean square in every norm.
-  """
-
-  vocab_size: int
-  num_layers: int
-  width: int
-  hidden_width: int
-  num_heads: int
-  num_kv_heads: int
-  head_width: int
-  context_length: int = 2048
-  rope_base: float = 1e4
-  norm_epsilon: float = 1e-5
-
-  def __post_init__(self):
-    if self.num_heads % self.num_kv_heads:
-      raise ValueError(
-          f"num_heads={self.num_heads} is not a multiple of"
-          f" num_kv_heads={self.num_kv_heads}; grouped-query attention needs"
-          " whole groups."
-      )
+_ACTIVATIONS = {
+    "silu": jax.nn.silu,
+    "gelu": lambda x: jax.nn.gelu(x, approximate=True),
+}
 
 
 def matmul(x: Array, weight: Array) -> Array:
@@ -80,11 +52,11 @@ def matmul(x: Array, weight: Array) -> Array:
 
 
 class Norm(nnx.Module):
-  """Root-mean-square norm (arXiv:1910.07467)."""
+  """Root-mean-square norm of the last axis (arXiv:1910.07467)."""
 
-  def __init__(self, name: str, config: DecoderConfig, make: MakeArray):
-    self.scale = nnx.Param(make(f"{name}.scale", (config.width,)))
-    self.epsilon = config.norm_epsilon
+  def __init__(self, name: str, width: int, epsilon: float, make: MakeArray):
+    self.scale = nnx.Param(make(f"{name}.scale", (width,)))
+    self.epsilon = epsilon
 
   def __call__(self, x: Array) -> Array:
     mean_square = jnp.mean(jnp.square(x), axis=-1, keepdims=True)
@@ -93,7 +65,7 @@ class Norm(nnx.Module):
 
 
 class Attention(nnx.Module):
-  """Grouped-query attention with rotary positions and a shared prefix."""
+  """Grouped-query attention with rotary positions and a past."""
 
   def __init__(self, name: str, config: DecoderConfig, make: MakeArray):
     self.config = config
@@ -103,21 +75,20 @@ class Attention(nnx.Module):
     self.k = nnx.Param(make(f"{name}.k", (config.width, keys)))
     self.v = nnx.Param(make(f"{name}.v", (config.width, keys)))
     self.o = nnx.Param(make(f"{name}.o", (queries, config.width)))
+    if config.qk_norm:
+      shape = (config.head_width, config.norm_epsilon)
+      self.q_norm = Norm(f"{name}.q_norm", *shape, make)
+      self.k_norm = Norm(f"{name}.k_norm", *shape, make)
 
   def __call__(
-      self,
-      x: Array,
-      angles: tuple[Array, Array],
-      mask: Array,
-      prefix: tuple[Array, Array, Array] | None,
+      self, x: Array, view: View, past: Past
   ) -> tuple[Array, Array, Array]:
-    """Attends to the prefix and within the row.
+    """Attends to the past and within the row.
 
     Args:
       x: `[B, L, D]`.
-      angles: see `attention.rotate`.
-      mask: `[B, L, L]`, True where a query may look.
-      prefix: see `Prefix.layer`; or None.
+      view: what is seen.
+      past: see `Prefix.layer` and `Cache.layer`; or None.
 
     Returns:
       The output `[B, L, D]`, and the row's own keys and values, each
@@ -126,55 +97,71 @@ class Attention(nnx.Module):
     c = self.config
     batch, length, _ = x.shape
     heads = (batch, length, -1, c.head_width)
-    q = attention.rotate(matmul(x, self.q[...]).reshape(heads), angles)
-    k = attention.rotate(matmul(x, self.k[...]).reshape(heads), angles)
+    q = matmul(x, self.q[...]).reshape(heads)
+    k = matmul(x, self.k[...]).reshape(heads)
+    if c.qk_norm:
+      q, k = self.q_norm(q), self.k_norm(k)
+    q = attention.rotate(q, view.angles)
+    k = attention.rotate(k, view.angles)
     v = matmul(x, self.v[...]).reshape(heads)
     q = q.reshape(batch, length, c.num_kv_heads, -1, c.head_width)
-    q = q.transpose(2, 0, 1, 3, 4) * c.head_width**-0.5
+    scale = c.head_width**-0.5 if c.query_scale is None else c.query_scale
+    q = q.transpose(2, 0, 1, 3, 4) * scale
     k, v = k.transpose(2, 0, 1, 3), v.transpose(2, 0, 1, 3)
     dtype = self.q.dtype
     q, k, v = q.astype(dtype), k.astype(dtype), v.astype(dtype)
-    mixed = attention.attend(q, k, v, mask, prefix).transpose(1, 2, 0, 3, 4)
+    past = None if past is None else (*past, view.past)
+    mixed = attention.attend(q, k, v, view.mask, past)
+    mixed = mixed.transpose(1, 2, 0, 3, 4)
     return matmul(mixed.reshape(batch, length, -1), self.o[...]), k, v
 
 
 class FeedForward(nnx.Module):
-  """Gated feed-forward layer, SwiGLU (arXiv:2002.05202)."""
+  """Gated feed-forward layer, SwiGLU or GeGLU (arXiv:2002.05202)."""
 
   def __init__(self, name: str, config: DecoderConfig, make: MakeArray):
+    self.activation = config.activation
     inner = (config.width, config.hidden_width)
     self.gate = nnx.Param(make(f"{name}.gate", inner))
     self.up = nnx.Param(make(f"{name}.up", inner))
     self.down = nnx.Param(make(f"{name}.down", inner[::-1]))
 
   def __call__(self, x: Array) -> Array:
-    hidden = jax.nn.silu(matmul(x, self.gate[...])) * matmul(x, self.up[...])
-    return matmul(hidden, self.down[...])
+    gate = _ACTIVATIONS[self.activation](matmul(x, self.gate[...]))
+    return matmul(gate * matmul(x, self.up[...]), self.down[...])
 
 
 class Block(nnx.Module):
   """One layer: attention, then the feed-forward layer, both residual."""
 
   def __init__(self, name: str, config: DecoderConfig, make: MakeArray):
-    self.attention_norm = Norm(f"{name}.attention_norm", config, make)
+    def norm(part: str) -> Norm:
+      return Norm(f"{name}.{part}", config.width, config.norm_epsilon, make)
+
+    self.post_norms = config.post_norms
+    self.attention_norm = norm("attention_norm")
     self.attention = Attention(f"{name}.attention", config, make)
-    self.feed_forward_norm = Norm(f"{name}.feed_forward_norm", config, make)
+    self.feed_forward_norm = norm("feed_forward_norm")
     self.feed_forward = FeedForward(f"{name}.feed_forward", config, make)
+    if config.post_norms:
+      self.post_attention_norm = norm("post_attention_norm")
+      self.post_feed_forward_norm = norm("post_feed_forward_norm")
 
   def __call__(
-      self,
-      x: Array,
-      angles: tuple[Array, Array],
-      mask: Array,
-      prefix: tuple[Array, Array, Array] | None,
+      self, x: Array, view: View, past: Past
   ) -> tuple[Array, Array, Array]:
-    mixed, k, v = self.attention(self.attention_norm(x), angles, mask, prefix)
+    mixed, k, v = self.attention(self.attention_norm(x), view, past)
+    if self.post_norms:
+      mixed = self.post_attention_norm(mixed)
     x = x + mixed
-    return x + self.feed_forward(self.feed_forward_norm(x)), k, v
+    fed = self.feed_forward(self.feed_forward_norm(x))
+    if self.post_norms:
+      fed = self.post_feed_forward_norm(fed)
+    return x + fed, k, v
 
 
 class Decoder(nnx.Module):
-  """Token ids to hidden states; the embedding is tied to the output."""
+  """Token ids to hidden states, and those to logits."""
 
   def __init__(self, config: DecoderConfig, make: MakeArray):
     """Builds the decoder from an array for each name and shape.
@@ -185,62 +172,113 @@ class Decoder(nnx.Module):
         initialiser draws it (see `random_arrays`).
     """
     self.config = config
-    self.embedding = nnx.Param(
-        make("embedding", (config.vocab_size, config.width))
-    )
+    table = (config.vocab_size, config.width)
+    self.embedding = nnx.Param(make("embedding", table))
     self.blocks = nnx.List(
         [Block(f"blocks.{i}", config, make) for i in range(config.num_layers)]
     )
-    self.norm = Norm("norm", config, make)
+    self.norm = Norm("norm", config.width, config.norm_epsilon, make)
+    if not config.tied:
+      self.output = nnx.Param(make("output", table))
 
   def __call__(
       self,
       tokens: Array,
       positions: Array,
       mask: Array,
-      prefix: Prefix | None = None,
+      prefix: Prefix | Cache | None = None,
       *,
       num_layers: int | None = None,
-  ) -> tuple[Array, Prefix]:
+      all_rows: bool = False,
+      scan: bool = False,
+  ) -> tuple[Array, Prefix | None]:
     """Runs the blocks.
 
     Args:
       tokens: `[B, L]`, int.
       positions: `[B, L]`, int; a prefix occupies 0 to `prefix.length - 1`.
       mask: `[B, L, L]`, bool, True where a query may look within its row; it
-        always sees the whole prefix.
-      prefix: keys and values that all rows share, or None.
+        always sees the whole past, in windowed layers as far as they reach.
+      prefix: keys and values that all rows share, or those of each row (a
+        `Cache`), or None.
       num_layers: how many blocks to run; None runs all and the final norm.
+      all_rows: whether the keys and values of all rows are returned, as
+        `[num_layers, kv, B, L, head_width]`, and not those of the first.
+      scan: runs the blocks in a loop and computes each again for its gradient;
+        needs another copy of the blocks, and returns no keys and values.
 
     Returns:
       Hidden states `[B, L, D]` in float32 (normed only when all blocks ran),
-      and the keys and values of the first row, from which a prefix for later
-      calls is made.
+      and keys and values, from which a prefix for later calls is made.
     """
-    x = self.embedding[...][tokens].astype(jnp.float32)
-    angles = attention.rotary(
-        positions, self.config.head_width, self.config.rope_base
-    )
+    embedding = self.embedding[...]
+    scale = jnp.asarray(self.config.embedding_scale, embedding.dtype)
+    x = embedding[tokens].astype(jnp.float32) * scale.astype(jnp.float32)
+    views = self._views(positions, mask, prefix)
+    if scan:
+      x = self._scan(x, views, prefix, self.blocks[:num_layers])
+      return (self.norm(x) if num_layers is None else x), None
     keys, values = [], []
     for i, block in enumerate(self.blocks[:num_layers]):
-      layer = None if prefix is None else prefix.layer(i)
-      x, k, v = block(x, angles, mask, layer)
-      keys.append(k[:, 0])
-      values.append(v[:, 0])
+      past = None if prefix is None else prefix.layer(i)
+      x, k, v = block(x, views[self.config.windowed(i)], past)
+      keys.append(k if all_rows else k[:, 0])
+      values.append(v if all_rows else v[:, 0])
     x = self.norm(x) if num_layers is None else x
-    return x, Prefix(
-        jnp.stack(keys), jnp.stack(values), jnp.int32(tokens.shape[1])
+    length = jnp.int32(tokens.shape[1])
+    return x, Prefix(jnp.stack(keys), jnp.stack(values), length)
+
+  def _views(
+      self, positions: Array, mask: Array, past: Prefix | Cache | None
+  ) -> tuple[View, View]:
+    """Returns what is seen in layers that see everything, and in windowed."""
+    c = self.config
+    angles = attention.rotary(
+        positions, c.head_width, c.rope_base, c.rope_scaling
     )
+    places = None if past is None else past.positions()
+    seen = None if places is None else (places >= 0)[:, None]
+    everything = View(angles, mask, seen)
+    if not c.window:
+      return everything, everything
+    angles = attention.rotary(positions, c.head_width, c.window_rope_base)
+    return everything, everything.windowed(c.window, angles, positions, places)
+
+  def _scan(
+      self,
+      x: Array,
+      views: tuple[View, View],
+      past: Prefix | Cache | None,
+      blocks: list[Block],
+  ) -> Array:
+    layers = range(len(blocks))
+    pasts = past and _stack(past.layer(i) for i in layers)
+    windowed = jnp.array([self.config.windowed(i) for i in layers])
+
+    @jax.checkpoint
+    def body(x, layer):
+      block, past, windowed = layer
+      view = views[0]
+      if self.config.window:
+        choose = functools.partial(jnp.where, windowed)
+        view = jax.tree.map(choose, *views[::-1])
+      return block(x, view, past)[0], None
+
+    return jax.lax.scan(body, x, (_stack(blocks), pasts, windowed))[0]
 
   def unembed(self, hidden: Array) -> Array:
     """Returns logits `[..., V]` of final hidden states `[..., D]`."""
-    embedding = self.embedding[...]
+    table = self.embedding[...] if self.config.tied else self.output[...]
     return jnp.einsum(
         "...d,vd->...v",
-        hidden.astype(embedding.dtype),
-        embedding,
+        hidden.astype(table.dtype),
+        table,
         preferred_element_type=jnp.float32,
     )
+
+
+def _stack(trees: Iterable[Any]) -> Any:
+  return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
 
 def random_arrays(seed: int, dtype: str = "float32") -> MakeArray:
@@ -255,7 +293,7 @@ def random_arrays(seed: int, dtype: str = "float32") -> MakeArray:
   def make(name: str, shape: tuple[int, ...]) -> Array:
     if name.endswith(".scale"):
       return jnp.ones(shape, dtype)
-    fan_in = shape[-1] if name == "embedding" else shape[0]
+    fan_in = shape[-1] if name in ("embedding", "output") else shape[0]
     return jnp.asarray(rng.normal(size=shape) / np.sqrt(fan_in), dtype)
 
   return make

@@ -22,9 +22,9 @@ def encode(
   """Encodes texts as the mean over their tokens of a layer's hidden states.
 
   Equal texts are computed once; short ones share rows. The first token of a
-  model without a beginning-of-text token is an attention sink with a norm of
-  thousands, so the token that separates documents is put before each text and
-  left out of its mean.
+  row is an attention sink with a norm of thousands, so the token that begins a
+  text (or, without one, separates documents) is put before each text and left
+  out of its mean.
 
   Args:
     model: the language model.
@@ -47,7 +47,7 @@ def encode(
   segments = []
   for text in distinct:
     tokens = model.tokenizer.encode(text)[:max_tokens]
-    segments.append(pack.chain([model.tokenizer.end_id] + tokens))
+    segments.append(pack.chain([model.tokenizer.start_id] + tokens))
   means = np.zeros((len(segments), model.config.width), np.float32)
   for batch in pack.pack(segments):
     owner = np.full(batch.tokens.size, len(segments), np.int32)

@@ -62,6 +62,13 @@ def sha256(path: pathlib.Path) -> str:
   return digest
 
 
+def sha256_of_all(directory: pathlib.Path) -> str:
+  """Returns a hash of the names and contents of a directory's files."""
+  paths = sorted(p for p in directory.iterdir() if p.is_file())
+  lines = [f"{path.name} {sha256(path)}" for path in paths]
+  return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
 def verify(path: pathlib.Path, size: int, digest: str, remedy: str) -> None:
   """Checks a file against the size and hash that it must have.
 

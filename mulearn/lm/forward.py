@@ -9,8 +9,8 @@ import numpy as np
 from mulearn.lm.attention import Prefix
 from mulearn.lm.decoder import Decoder
 
-# Positions unembedded at once: 256 x 49,152 float32 logits are 50 MB.
-_CHUNKS = (64, 256)
+# Logits made at once, 64 MB: 256 positions of a vocabulary of 49,152.
+_NUM_LOGITS = 1 << 24
 # Prefixes are padded to a multiple of so many tokens.
 _PREFIX_STEP = 128
 
@@ -81,9 +81,11 @@ def predictions(
   rows, targets = np.asarray(rows), np.asarray(targets)
   values = np.empty(len(rows))
   start = 0
+  largest = 1 << (_NUM_LOGITS // decoder.config.vocab_size).bit_length() - 1
+  largest = min(max(largest, 16), 256)
   while start < len(hidden):
     left = len(hidden) - start
-    size = min((c for c in _CHUNKS if c >= left), default=_CHUNKS[-1])
+    size = largest // 4 if left <= largest // 4 else largest
     chunk = np.zeros((size, hidden.shape[1]), np.float32)
     part = hidden[start : start + size]
     chunk[: len(part)] = part

@@ -13,24 +13,104 @@ import numpy as np
 from mulearn.lm import forward, pack
 from mulearn.lm.model import LanguageModel
 
-METHODS = ("mean", "sum", "pmi", "half_pmi", "byte")
+METHODS = ("constrained", "mean", "sum", "pmi", "half_pmi", "byte")
+PMI_METHODS = ("pmi", "half_pmi")  # These ask an uninformative context too.
 
 # Where a context and its candidates are longer, the candidates are split.
 _SEGMENT = 256
 
 
 class Scores(NamedTuple):
-  """What a model says about the candidates of one context.
+  """What a model says about the A candidates of one context.
 
   Attributes:
-    log_prob: `[A]`, float64, nats of the candidate's tokens and the boundary.
-    num_tokens: `[A]`, int, tokens counted in `log_prob`, boundary included.
+    tokens: of each candidate and the boundary, A lists of int.
+    token_log_probs: nats of each of these tokens, A float64 vectors.
     num_bytes: `[A]`, int, UTF-8 bytes of the candidate and the boundary.
   """
 
-  log_prob: np.ndarray
-  num_tokens: np.ndarray
+  tokens: list[list[int]]
+  token_log_probs: list[np.ndarray]
   num_bytes: np.ndarray
+
+  @property
+  def log_prob(self) -> np.ndarray:
+    """Nats of all tokens of each candidate, `[A]`, float64."""
+    return np.array([row.sum() for row in self.token_log_probs])
+
+  @property
+  def num_tokens(self) -> np.ndarray:
+    """Tokens of each candidate, boundary included, `[A]`."""
+    return np.array([len(row) for row in self.tokens])
+
+
+def constrained(
+    tokens: Sequence[Sequence[int]], token_log_probs: Sequence[np.ndarray]
+) -> np.ndarray:
+  """Log-probability of each candidate if decoding may write nothing else.
+
+  At each token the model's distribution is renormalised over those with which
+  some candidate goes on, so a candidate pays for its choices and not for the
+  spelling of what has been decided: the local normalisation of constrained
+  decoding (Geng et al. 2023, "Grammar-constrained decoding for structured NLP
+  tasks without finetuning", https://arxiv.org/abs/2305.13971).
+
+  Args:
+    tokens: of each candidate, its boundary included.
+    token_log_probs: nats of these tokens.
+
+  Returns:
+    Nats `[A]`; over distinct candidates, none a prefix of another, their
+    exponentials sum to 1.
+  """
+  choices: dict[tuple[int, ...], dict[int, float]] = {}
+  for ids, values in zip(tokens, token_log_probs):
+    for i, (token, value) in enumerate(zip(ids, values)):
+      choices.setdefault(tuple(ids[:i]), {})[token] = value
+  totals = {
+      start: np.logaddexp.reduce(list(options.values()))
+      for start, options in choices.items()
+  }
+  return np.array([
+      sum(v - totals[tuple(ids[:i])] for i, v in enumerate(values))
+      for ids, values in zip(tokens, token_log_probs)
+  ])  # fmt: skip
+
+
+def normalise(method: str, scores: Scores, null: np.ndarray) -> np.ndarray:
+  """Turns the log-probabilities of tokens into one score a candidate.
+
+  With `s` the log-probability of a candidate's own tokens and boundary: sum is
+  `s`, mean `s / tokens`, byte `s / bytes`, and pmi and half_pmi subtract all or
+  half of `s` in an uninformative context (Holtzman et al. 2021, "Surface form
+  competition", https://arxiv.org/abs/2104.08315); see `constrained` for the
+  last.
+
+  Args:
+    method: one of `METHODS`.
+    scores: of the A candidates of a context.
+    null: nats in the uninformative context, `[A]`; only PMI reads it.
+
+  Returns:
+    Scores `[A]`, in nats.
+
+  Raises:
+    ValueError: if there is no such method.
+  """
+  match method:
+    case "constrained":
+      return constrained(scores.tokens, scores.token_log_probs)
+    case "sum":
+      return scores.log_prob
+    case "mean":
+      return scores.log_prob / scores.num_tokens
+    case "byte":
+      return scores.log_prob / scores.num_bytes
+    case "pmi":
+      return scores.log_prob - null
+    case "half_pmi":
+      return scores.log_prob - 0.5 * null
+  raise ValueError(f"No scoring method {method!r}; there are {METHODS}.")
 
 
 class _Job(NamedTuple):
@@ -64,7 +144,9 @@ class Scorer:
       )
     self.model = model
     self.max_context = max_context
-    tokens = model.tokenizer.encode(prefix) or [model.tokenizer.end_id]
+    tokenizer = model.tokenizer
+    tokens = tokenizer.start_ids + tokenizer.encode(prefix)
+    tokens = tokens or [tokenizer.end_id]
     # The last token is computed with each context, so that there is always a
     # token that predicts a candidate's first one.
     self._cache = forward.compute_prefix(model.params, tokens[:-1])
@@ -110,8 +192,8 @@ class Scorer:
     sizes = {text: len((text + boundary).encode()) for text in distinct}
     return [
         Scores(
-            np.array([results[i, text] for text in group], np.float64),
-            np.array([len(tokens[text]) for text in group], np.int64),
+            [tokens[text] for text in group],
+            [results[i, text] for text in group],
             np.array([sizes[text] for text in group], np.int64),
         )
         for i, group in enumerate(candidates)
@@ -134,8 +216,8 @@ class Scorer:
 
   def _log_probs(
       self, jobs: list[_Job], tokens: dict[str, list[int]]
-  ) -> dict[tuple[int, str], float]:
-    """Returns the log-probability of each (context, candidate)."""
+  ) -> dict[tuple[int, str], np.ndarray]:
+    """Returns the nats of every token of each (context, candidate)."""
     params = self.model.params
     # All batches are under way before the first result is waited for.
     batches = [
@@ -159,7 +241,7 @@ class Scorer:
     values = forward.predictions(params, np.concatenate(rows), row_of, targets)
     ends = np.cumsum([len(tokens[text]) for _, text in owners])
     parts = np.split(values, ends[:-1])
-    return {owner: float(part.sum()) for owner, part in zip(owners, parts)}
+    return {o: part.astype(np.float64) for o, part in zip(owners, parts)}
 
 
 def score(
@@ -171,12 +253,7 @@ def score(
     null_context: str = "",
     boundary: str = "\n",
 ) -> list[np.ndarray]:
-  """Scores candidates by one of the usual normalisations.
-
-  With `s(a|c)` the log-probability of a candidate's tokens and boundary after
-  the prefix and context `c`: sum is `s(a|c)`, mean divides it by the number of
-  tokens and byte by the number of bytes; pmi is `s(a|c) - s(a|null)` and
-  half_pmi `s(a|c) - s(a|null) / 2` (Holtzman et al. 2021, arXiv:2104.08315).
+  """Scores candidates by one of the methods of `normalise`.
 
   Args:
     model: the language model.
@@ -194,21 +271,15 @@ def score(
   Raises:
     ValueError: the method is unknown, or see `Scorer.__call__`.
   """
-  if method not in METHODS:
-    raise ValueError(f"method {method!r} is not one of {METHODS}.")
   scorer = Scorer(model, prefix)
   scores = scorer(contexts, candidates, boundary)
-  if method == "mean":
-    return [s.log_prob / s.num_tokens for s in scores]
-  if method == "byte":
-    return [s.log_prob / s.num_bytes for s in scores]
-  if method == "sum":
-    return [s.log_prob for s in scores]
   texts = sorted({text for group in candidates for text in group})
-  null = dict(zip(texts, scorer([null_context], [texts], boundary)[0].log_prob))
-  weight = 1.0 if method == "pmi" else 0.5
+  null = dict.fromkeys(texts, 0.0)
+  if method in PMI_METHODS:
+    [answer] = scorer([null_context], [texts], boundary)
+    null = dict(zip(texts, answer.log_prob))
   return [
-      s.log_prob - weight * np.array([null[text] for text in group])
+      normalise(method, s, np.array([null[text] for text in group]))
       for s, group in zip(scores, candidates)
   ]
 

@@ -1,254 +1,174 @@
-"""Weights: from a GGUF file to named arrays, kept converted in a cache.
+"""Weights: what every file format is turned into, and arrays from it.
 
-Reading and dequantising GGUF takes seconds of Python, so the float32 arrays,
-the configuration and the tokenizer are cached in one safetensors file, keyed
-by the hash of the GGUF file. Every part of it carries a checksum: a damaged
-entry is rebuilt, never used.
+A reader gives the decoder's configuration, the tokenizer and a tensor for each
+of the decoder's names. Arrays are made one tensor at a time, straight into
+their sharding, so that no host holds a model that is spread over several.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import dataclasses
-import json
 import pathlib
-from typing import Any
-import zlib
 
-from absl import logging
-import gguf
+import jax
+from jax import Array
+import jax.numpy as jnp
 import numpy as np
-import safetensors
-import safetensors.numpy
 
-from mulearn.lm import files
-from mulearn.lm.decoder import DecoderConfig
+from mulearn.lm.config import DecoderConfig
+from mulearn.lm.decoder import Decoder, MakeArray
+from mulearn.lm.files import WeightsError
+from mulearn.lm.tensors import Tensor
 from mulearn.lm.tokenizer import Tokenizer
 
-# Raise it whenever names or layouts below change; old entries are then ignored.
-_FORMAT = 1
-
-_BLOCK_NAMES = {
-    "attention_norm.scale": "attn_norm",
-    "attention.q": "attn_q",
-    "attention.k": "attn_k",
-    "attention.v": "attn_v",
-    "attention.o": "attn_output",
-    "feed_forward_norm.scale": "ffn_norm",
-    "feed_forward.gate": "ffn_gate",
-    "feed_forward.up": "ffn_up",
-    "feed_forward.down": "ffn_down",
-}
+# From a parameter's name and shape to where it lives.
+Sharding = Callable[[str, tuple[int, ...]], jax.sharding.Sharding]
 
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-  """What a weights file holds.
+  """What a weights file or directory holds.
 
   Attributes:
+    path: where it is, for messages.
     config: the decoder's shape.
-    arrays: float32 arrays by the decoder's names.
     tokenizer: the tokenizer.
+    tensors: by the decoder's names, in its layouts.
   """
 
+  path: pathlib.Path
   config: DecoderConfig
-  arrays: Mapping[str, np.ndarray]
   tokenizer: Tokenizer
+  tensors: Mapping[str, Tensor]
 
 
-def read(path: pathlib.Path) -> tuple[Checkpoint, str]:
-  """Reads a GGUF file through the cache of converted files.
+def parameter_shapes(config: DecoderConfig) -> dict[str, tuple[int, ...]]:
+  """Returns the shape of each parameter of a decoder by name."""
+  shapes: dict[str, tuple[int, ...]] = {}
 
-  Args:
-    path: a GGUF file.
+  def note(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    shapes[name] = shape
+    return np.zeros(())
 
-  Returns:
-    The checkpoint and the sha256 of the file.
-
-  Raises:
-    WeightsError: the file is missing, damaged or of an unsupported kind.
-  """
-  digest = files.sha256(path)
-  entry = files.cache_directory() / "lm" / f"{digest}-{_FORMAT}.safetensors"
-  if entry.exists():
-    try:
-      return read_converted(entry), digest
-    except files.WeightsError as error:
-      logging.warning("%s It is made again from %s.", error, path)
-  checkpoint = read_gguf(path)
-  try:
-    with files.atomic_path(entry) as temporary:
-      write_converted(temporary, checkpoint)
-  except (OSError, safetensors.SafetensorError) as error:
-    logging.warning(
-        "converted weights are not cached in %s: %s", entry.parent, error
-    )
-  return checkpoint, digest
+  Decoder(config, note)
+  return shapes
 
 
-def read_gguf(path: pathlib.Path) -> Checkpoint:
-  """Reads a GGUF file of the Llama family.
-
-  Args:
-    path: the file.
-
-  Returns:
-    The checkpoint, dequantised to float32.
-
-  Raises:
-    WeightsError: the file is damaged or of an unsupported kind.
-  """
-  try:
-    reader = gguf.GGUFReader(path)
-    metadata = {name: f.contents() for name, f in reader.fields.items()}
-    tensors = {tensor.name: tensor for tensor in reader.tensors}
-  # The reader trusts its input and fails with whatever comes first.
-  except Exception as error:
-    raise files.WeightsError(
-        f"{path} is not a readable GGUF file"
-        f" ({type(error).__name__}: {error}): it is truncated or damaged."
-        " Fetch it again."
-    ) from error
-  try:
-    config = _config(metadata, tensors)
-    tokenizer = Tokenizer.from_metadata(metadata)
-  except KeyError as error:
-    raise files.WeightsError(
-        f"{path} lacks {error}: it is damaged or not a language model."
-    ) from error
-  except (TypeError, ValueError, AttributeError) as error:
-    raise files.WeightsError(f"{path}: {error}") from error
-  if tokenizer.vocab_size != config.vocab_size:
-    raise files.WeightsError(
-        f"{path} has {tokenizer.vocab_size} tokens but embeds"
-        f" {config.vocab_size}: it is damaged."
-    )
-  names = {"embedding": "token_embd", "norm.scale": "output_norm"}
-  for i in range(config.num_layers):
-    for ours, theirs in _BLOCK_NAMES.items():
-      names[f"blocks.{i}.{ours}"] = f"blk.{i}.{theirs}"
-  arrays = {
-      ours: _array(path, ours, f"{theirs}.weight", tensors, config)
-      for ours, theirs in names.items()
+def parameter_arrays(decoder: Decoder) -> dict[str, Array]:
+  """Returns the parameters of a decoder by name."""
+  leaves, _ = jax.tree_util.tree_flatten_with_path(decoder)
+  named = {
+      jax.tree_util.keystr(path, simple=True, separator="."): leaf
+      for path, leaf in leaves
   }
-  return Checkpoint(config, arrays, tokenizer)
+  return {name.removesuffix(".value"): leaf for name, leaf in named.items()}
 
 
-def _config(metadata: dict[str, Any], tensors: dict) -> DecoderConfig:
-  architecture = metadata["general.architecture"]
-  if architecture != "llama":
-    raise ValueError(
-        f"architecture {architecture!r} is not supported; supported: llama."
-    )
-  if "output.weight" in tensors:
-    raise ValueError("an output matrix of its own is not supported, only tied.")
-
-  def field(name: str) -> Any:
-    return metadata[f"{architecture}.{name}"]
-
-  num_heads = field("attention.head_count")
-  return DecoderConfig(
-      vocab_size=int(tensors["token_embd.weight"].shape[1]),
-      num_layers=int(field("block_count")),
-      width=int(field("embedding_length")),
-      hidden_width=int(field("feed_forward_length")),
-      num_heads=int(num_heads),
-      num_kv_heads=int(field("attention.head_count_kv")),
-      head_width=int(field("rope.dimension_count")),
-      context_length=int(field("context_length")),
-      rope_base=float(field("rope.freq_base")),
-      norm_epsilon=float(field("attention.layer_norm_rms_epsilon")),
-  )
+def is_matrix(name: str, shape: tuple[int, ...]) -> bool:
+  """Returns whether a parameter is `[in, out]`, which files have transposed."""
+  return len(shape) == 2 and name not in ("embedding", "output")
 
 
-def _array(
+def select(
     path: pathlib.Path,
-    ours: str,
-    theirs: str,
-    tensors: dict,
     config: DecoderConfig,
-) -> np.ndarray:
-  """Returns one array in the decoder's layout, `[in, out]`."""
-  if theirs not in tensors:
-    raise files.WeightsError(f"{path} lacks tensor {theirs!r}: it is damaged.")
-  tensor = tensors[theirs]
-  try:
-    array = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
-  except (NotImplementedError, ValueError) as error:
-    raise files.WeightsError(
-        f"{path}: tensor {theirs!r} of type {tensor.tensor_type.name} cannot be"
-        f" dequantised: {error}"
-    ) from error
-  if not np.isfinite(array).all():
-    raise files.WeightsError(
-        f"{path}: tensor {theirs!r} holds values that are not finite: it is"
-        " damaged."
-    )
-  if ours.endswith("attention.q"):
-    array = _unpermute(array, config.num_heads)
-  elif ours.endswith("attention.k"):
-    array = _unpermute(array, config.num_kv_heads)
-  if array.ndim == 2 and ours != "embedding":
-    array = array.T
-  return np.ascontiguousarray(array, dtype=np.float32)
-
-
-def _unpermute(array: np.ndarray, num_heads: int) -> np.ndarray:
-  """Undoes GGUF's interleaving of the rotary halves of each head's rows."""
-  rows, columns = array.shape
-  halves = array.reshape(num_heads, rows // num_heads // 2, 2, columns)
-  return halves.swapaxes(1, 2).reshape(rows, columns)
-
-
-def write_converted(path: pathlib.Path, checkpoint: Checkpoint) -> None:
-  """Writes a checkpoint with checksums; the path should be temporary."""
-  description = json.dumps(
-      {
-          "config": dataclasses.asdict(checkpoint.config),
-          "tokenizer": checkpoint.tokenizer.to_json(),
-          "checksums": {n: zlib.crc32(a) for n, a in checkpoint.arrays.items()},
-      }
-  )
-  safetensors.numpy.save_file(
-      dict(checkpoint.arrays),
-      path,
-      metadata={
-          "description": description,
-          "checksum": str(zlib.crc32(description.encode())),
-      },
-  )
-
-
-def read_converted(path: pathlib.Path) -> Checkpoint:
-  """Reads what `write_converted` wrote.
+    tensors: Mapping[str, Tensor],
+    rename: Callable[[str], str],
+    adjust: Callable[[str, np.ndarray], np.ndarray],
+) -> dict[str, Tensor]:
+  """Finds each parameter among the tensors of a file and checks its shape.
 
   Args:
     path: the file.
+    config: the decoder's shape.
+    tensors: by the file's names, matrices as `[out, in]`.
+    rename: from the decoder's names to the file's.
+    adjust: gets a parameter's name and its array as the file has it, and
+      returns the array as the decoder has it but for the transposition.
 
   Returns:
-    The checkpoint.
+    Tensors by the decoder's names, in its layouts.
 
   Raises:
-    WeightsError: the file is damaged.
+    WeightsError: a tensor is missing, left over, or has another shape.
   """
-  try:
-    with safetensors.safe_open(path, framework="numpy") as file:
-      metadata = file.metadata()
-      text = metadata["description"]
-      if zlib.crc32(text.encode()) != int(metadata["checksum"]):
-        raise ValueError("the description fails its checksum")
-      description = json.loads(text)
-      arrays = {}
-      for name, checksum in description["checksums"].items():
-        arrays[name] = file.get_tensor(name)
-        if zlib.crc32(arrays[name]) != checksum:
-          raise ValueError(f"array {name!r} fails its checksum")
-    return Checkpoint(
-        DecoderConfig(**description["config"]),
-        arrays,
-        Tokenizer.from_json(description["tokenizer"]),
+  if config.num_layers > len(tensors):
+    raise WeightsError(
+        f"{path} names {config.num_layers} layers but has {len(tensors)}"
+        " tensors: it is damaged."
     )
-  # Whatever a damaged file provokes, the remedy is the same.
-  except Exception as error:
-    raise files.WeightsError(
-        f"the converted weights {path} are damaged"
-        f" ({type(error).__name__}: {error})."
-    ) from error
+  selected, left = {}, set(tensors)
+  for ours, shape in parameter_shapes(config).items():
+    theirs = rename(ours)
+    if theirs not in tensors:
+      raise WeightsError(f"{path} lacks tensor {theirs!r}: it is damaged.")
+    left.discard(theirs)
+    turned = is_matrix(ours, shape)
+    expected = shape[::-1] if turned else shape
+    if tensors[theirs].shape != expected:
+      raise WeightsError(
+          f"{path}: tensor {theirs!r} has shape {tensors[theirs].shape},"
+          f" expected {expected} from the configuration: it is damaged."
+      )
+
+    def read(ours=ours, theirs=theirs, turned=turned) -> np.ndarray:
+      array = tensors[theirs].read()
+      if not jnp.issubdtype(array.dtype, jnp.floating):
+        raise WeightsError(
+            f"{path}: tensor {theirs!r} has type {array.dtype}, expected"
+            " floating-point numbers; quantised safetensors are not supported."
+        )
+      array = adjust(ours, array)
+      return array.T if turned else array
+
+    selected[ours] = Tensor(shape, read)
+  if left:
+    raise WeightsError(
+        f"{path} has tensors that its family does not know, {min(left)!r} for"
+        " example: it is another kind of model, which is not supported."
+    )
+  return selected
+
+
+def array_maker(
+    checkpoint: Checkpoint, dtype: str, sharding: Sharding | None
+) -> MakeArray:
+  """Returns what makes a decoder's arrays from a checkpoint.
+
+  Norms stay in float32, which they are computed in.
+
+  Args:
+    checkpoint: what was read.
+    dtype: of the arrays.
+    sharding: where each lives; None leaves them on the default device.
+  """
+
+  def make(name: str, shape: tuple[int, ...]) -> Array:
+    array = checkpoint.tensors[name].read()
+    kind = array_dtype(shape, dtype)
+
+    def part(index: tuple[slice, ...]) -> np.ndarray:
+      return checked(checkpoint, name, array[index], kind)
+
+    if sharding is None:
+      return jnp.asarray(part((...,)))
+    return jax.make_array_from_callback(shape, sharding(name, shape), part)
+
+  return make
+
+
+def checked(
+    checkpoint: Checkpoint, name: str, array: np.ndarray, dtype: np.dtype
+) -> np.ndarray:
+  """Returns a copy of (part of) a parameter, if its values are finite."""
+  if not np.isfinite(array).all():
+    raise WeightsError(
+        f"{checkpoint.path}: parameter {name!r} holds values that are not"
+        " finite: it is damaged."
+    )
+  # A view would change, or crash, with the file that it looks into.
+  return np.array(array, dtype, order="C")
+
+
+def array_dtype(shape: tuple[int, ...], dtype: str) -> np.dtype:
+  """Returns the dtype of a parameter of a model of a dtype."""
+  return jnp.dtype("float32" if len(shape) == 1 else dtype)

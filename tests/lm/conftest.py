@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mulearn import lm
-from mulearn.lm import decoder
+from mulearn.lm import decoder, registry, vocabulary
 from mulearn.lm.tokenizer import Tokenizer
 
 CONFIG = lm.DecoderConfig(
@@ -24,18 +24,33 @@ CONFIG = lm.DecoderConfig(
 )
 
 
-def byte_tokenizer() -> Tokenizer:
-  """GPT-2's byte alphabet, two merges and two control tokens."""
+MERGES = ["g o", "p u", "pu t"]
+
+
+def byte_tokens() -> list[str]:
+  """GPT-2's byte alphabet, the result of merges, and two control tokens."""
   plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
   others = [byte for byte in range(256) if byte not in plain]
   alphabet = [chr(byte) for byte in plain]
   alphabet += [chr(256 + i) for i in range(len(others))]
-  return Tokenizer(
-      ["<|endoftext|>", "<|im_end|>", *alphabet, "go", "pu", "put"],
-      ["g o", "p u", "pu t"],
-      special_ids=[0, 1],
-      end_id=0,
-  )
+  return ["<|endoftext|>", "<|im_end|>", *alphabet, "go", "pu", "put"]
+
+
+def byte_metadata(pre: str = "smollm") -> dict:
+  """What a GGUF file says of that tokenizer."""
+  tokens = byte_tokens()
+  return {
+      "tokenizer.ggml.model": "gpt2",
+      "tokenizer.ggml.pre": pre,
+      "tokenizer.ggml.tokens": tokens,
+      "tokenizer.ggml.token_type": [3, 3] + [1] * (len(tokens) - 2),
+      "tokenizer.ggml.merges": MERGES,
+      "tokenizer.ggml.eos_token_id": 1,
+  }
+
+
+def byte_tokenizer() -> Tokenizer:
+  return vocabulary.from_gguf(byte_metadata())
 
 
 @pytest.fixture(scope="session")
@@ -49,10 +64,23 @@ def smollm2() -> lm.LanguageModel:
   return lm.load("smollm2-135m")
 
 
+def real_models() -> list[str]:
+  """SmolLM2, and Gemma where somebody has accepted its licence and fetched it."""
+  gemma = registry.KNOWN_MODELS["gemma3-270m"]
+  name = pathlib.Path(gemma.parts[0][1]).stem
+  fetched = (lm.cache_directory() / "lm" / name).exists()
+  return ["smollm2-135m"] + ["gemma3-270m"] * fetched
+
+
+@pytest.fixture(scope="session", params=real_models())
+def real_model(request) -> lm.LanguageModel:
+  return lm.load(request.param)
+
+
 @pytest.fixture(autouse=True)
 def own_cache(request, monkeypatch, tmp_path):
   """Keeps tests of files away from the user's cache."""
-  if "smollm2" not in request.fixturenames:
+  if not {"smollm2", "real_model"} & set(request.fixturenames):
     monkeypatch.setenv("MULEARN_CACHE", str(tmp_path / "cache"))
 
 
@@ -82,15 +110,12 @@ def write_gguf(
   writer.add_rope_dimension_count(CONFIG.head_width)
   writer.add_rope_freq_base(CONFIG.rope_base)
   writer.add_layer_norm_rms_eps(CONFIG.norm_epsilon)
-  tokenizer = byte_tokenizer()
-  writer.add_tokenizer_model("gpt2")
+  fields = byte_metadata(pre)
+  writer.add_tokenizer_model(fields["tokenizer.ggml.model"])
   writer.add_tokenizer_pre(pre)
-  writer.add_token_list(tokenizer.tokens)
-  special = set(tokenizer.special_ids)
-  writer.add_token_types(
-      [3 if i in special else 1 for i in range(CONFIG.vocab_size)]
-  )
-  writer.add_token_merges(tokenizer.merges)
+  writer.add_token_list(fields["tokenizer.ggml.tokens"])
+  writer.add_token_types(fields["tokenizer.ggml.token_type"])
+  writer.add_token_merges(MERGES)
   writer.add_eos_token_id(1)
   theirs = {
       "attention_norm.scale": "attn_norm",

