@@ -48,6 +48,7 @@ class PriorConfig:
 class ModelConfig:
   """The learned world."""
 
+  kind: str = "world"  # world (MuZero) or, on boards, simulator (AlphaZero)
   width: int = 128  # of the latent and of every hidden layer
   max_facts: int = 48  # facts of an observation that are read
   max_history: int = 16  # newest commands of the game that are remembered
@@ -74,6 +75,17 @@ class SearchConfig:
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class SelfPlayConfig:
+  """Doing, on boards, where a game is played against oneself."""
+
+  num_plies: int = 8  # moves of every lane between two rounds of learning
+  opening_rate: float = 0.8  # share of games that open with random moves
+  opening_plies: int = 8  # most of them; their number is drawn from 1 to this
+  temperature: float = 1.0  # of the search policy that moves are drawn from
+  temperature_plies: int = 4  # moves until the searched move itself is played
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
 class ReplayConfig:
   """Remembering."""
 
@@ -89,6 +101,9 @@ class LearnConfig:
 
   unroll_steps: int = 4  # imagined moves the loss looks ahead
   td_steps: int = 5  # rewards before the bootstrap
+  trace_decay: float = 1.0  # lambda of TD(lambda); 1 is the n-step return
+  explored_below: float = 0.0  # a move with less than this share of the search
+  # policy's mode ends the return before it (boards); 0 never
   discount: float = 0.95  # a move
   learning_rate: float = 1e-3  # peak, cosine to a tenth of it
   warmup_steps: int = 50  # optimiser steps
@@ -127,5 +142,6 @@ class Config:
   prior: PriorConfig = dataclasses.field(default_factory=PriorConfig)
   model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
   search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
+  self_play: SelfPlayConfig = dataclasses.field(default_factory=SelfPlayConfig)
   replay: ReplayConfig = dataclasses.field(default_factory=ReplayConfig)
   learn: LearnConfig = dataclasses.field(default_factory=LearnConfig)

@@ -12,9 +12,11 @@ from absl import app, flags, logging
 import jax
 from ml_collections import config_flags
 
+from mulearn import board_train, study, train
 from mulearn import run as run_lib
-from mulearn import study, train
 from mulearn.checkpoint import CheckpointError
+from mulearn.config import Config
+from mulearn.env import board
 from mulearn.env.base import JavaNotFoundError
 from mulearn.evaluate import report
 from mulearn.lm import WeightsError
@@ -42,14 +44,33 @@ def main(argv: list[str]) -> None:
   _use_compilation_cache()
   config, workdir = _CONFIG.value, pathlib.Path(_WORKDIR.value)
   try:
-    with run_lib.make_pool(config) as pool:
-      results = study.Study(config, workdir, pool).run()
+    run = _run_board if config.env.name in board.GAMES else _run_text
+    run(config, workdir)
   except train.Interrupted:
     sys.exit(f"Stopped and saved. The same command continues in {workdir}.")
   except _PLAIN_ERRORS as error:
     sys.exit(f"{type(error).__name__}: {error}")
+
+
+def _run_text(config: Config, workdir: pathlib.Path) -> None:
+  """A study of text games: every arm and seed, and the baselines."""
+  with run_lib.make_pool(config) as pool:
+    results = study.Study(config, workdir, pool).run()
   report.print_table(results)
   print(f"Results, curves.png and tree.svg are in {workdir}.")
+
+
+def _run_board(config: Config, workdir: pathlib.Path) -> None:
+  """One run on a board, examined against perfect play."""
+  results = board_train.run_experiment(config, workdir)
+  final = results["final"]
+  print(
+      f"Optimal moves {final['optimal_rate']:.2%} with search,"
+      f" {final['policy_rate']:.2%} without; at worst"
+      f" {results['worst_of_last_quarter']:.2%} in the last quarter."
+      f" {results['seconds']:.0f} s."
+  )
+  print(f"Results and metrics are in {workdir}.")
 
 
 def _parse_flags(argv: list[str]) -> list[str]:

@@ -78,12 +78,12 @@ def train(
     Interrupted: `should_stop` of the hooks said so; the run is saved.
     FloatingPointError: a loss is not finite; earlier checkpoints are kept.
   """
-  keys = _Keys.from_seed(config.seed)
+  keys = Keys.from_seed(config.seed)
   checkpointer = Checkpointer(workdir / "checkpoints")
   run = run_lib.begin(config, keys.init, prior=prior, embed=embed, pool=pool)
   run.restore(checkpointer)
   hooks = begin(run)
-  saver = _Saver(run, checkpointer, hooks)
+  saver = Saver(run, checkpointer, hooks)
   _imitate(run, demonstrations, saver, hooks)
   if not run.actor.started:
     run.actor.start(keys.start)
@@ -118,7 +118,7 @@ def _learn(run: Run, rng_key: Array) -> dict[str, float]:
       **run_lib.learn_settings(run.config),
   )
   run.agent.networks = run.state.params
-  metrics = _check_finite(metrics)
+  metrics = check_finite(metrics)
   run.trust.append((run.env_steps, metrics["trust"]))
   return metrics
 
@@ -126,7 +126,7 @@ def _learn(run: Run, rng_key: Array) -> dict[str, float]:
 def _imitate(
     run: Run,
     demonstrations: EpisodeSource | None,
-    saver: "_Saver",
+    saver: "Saver",
     hooks: Hooks,
 ) -> None:
   """Clones the demonstrations, from the optimiser step the run is at."""
@@ -159,7 +159,7 @@ def _imitate(
     )
     run.agent.networks = run.state.params
     if step % 10 == 9 or step + 1 == config.imitation_steps:
-      metrics = _check_finite(metrics)
+      metrics = check_finite(metrics)
       _report(
           run, "imitation", step + 1, config.imitation_steps, metrics, hooks
       )
@@ -199,7 +199,7 @@ def _report(run, stage, done, total, metrics, hooks: Hooks) -> None:
   hooks.on_progress(stage, done, total, metrics)
 
 
-def _check_finite(metrics: dict[str, Array]) -> dict[str, float]:
+def check_finite(metrics: dict[str, Array]) -> dict[str, float]:
   """Metrics as floats; a loss that is not finite stops the run."""
   values = {name: float(value) for name, value in metrics.items()}
   bad = [name for name, value in values.items() if not math.isfinite(value)]
@@ -213,7 +213,7 @@ def _check_finite(metrics: dict[str, Array]) -> dict[str, float]:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Keys:
+class Keys:
   """The seed's keys, one a purpose; a counter is folded in at each use."""
 
   init: Array
@@ -223,15 +223,17 @@ class _Keys:
   evaluate: Array
 
   @classmethod
-  def from_seed(cls, seed: int) -> "_Keys":
+  def from_seed(cls, seed: int) -> "Keys":
+    """The keys of a seed."""
     return cls(*jax.random.split(jax.random.key(seed), 5))
 
   @staticmethod
   def at(key: Array, counter: int) -> Array:
+    """The key of one purpose at one moment."""
     return jax.random.fold_in(key, counter)
 
 
-class _Saver:
+class Saver:
   """Saves a run every so often, and when it is asked to stop."""
 
   def __init__(self, run: Run, checkpointer: Checkpointer, hooks: Hooks):
@@ -241,6 +243,7 @@ class _Saver:
     self._last = time.monotonic()
 
   def maybe_save(self) -> None:
+    """Saves if it is time or the run shall stop, which it then does."""
     if self._hooks.should_stop():
       self.save()
       raise Interrupted
@@ -249,5 +252,6 @@ class _Saver:
       self.save()
 
   def save(self) -> None:
+    """Saves now."""
     self._run.save(self._checkpointer)
     self._last = time.monotonic()

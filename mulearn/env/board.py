@@ -77,3 +77,6 @@ def tic_tac_toe() -> BoardGame:
 def connect_four() -> BoardGame:
   """Connect Four: 7 columns; observation `[6, 7, 2]`."""
   return BoardGame(pgx_connect_four.ConnectFour())
+
+
+GAMES = {"tic_tac_toe": tic_tac_toe, "connect_four": connect_four}

@@ -38,7 +38,7 @@ def unroll(
   for k in range(actions.command.shape[1]):
     latent, reward, goes_on = networks.dynamics(
         table,
-        _scale_gradient(latent, 0.5),
+        scale_gradient(latent, 0.5),
         jax.tree.map(lambda x, k=k: x[:, k], actions),
     )
     latents.append(latent)
@@ -257,5 +257,6 @@ def _consistency(
   return 1.0 - optax.cosine_similarity(imagined, real, epsilon=1e-6)
 
 
-def _scale_gradient(x: Array, scale: float) -> Array:
+def scale_gradient(x: Array, scale: float) -> Array:
+  """`x` itself, whose gradient is multiplied by `scale`."""
   return scale * x + (1.0 - scale) * jax.lax.stop_gradient(x)

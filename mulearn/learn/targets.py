@@ -12,6 +12,7 @@ def n_step_return(
     truncated: Array,
     *,
     num_steps: int,
+    trace_decay: float = 1.0,
 ) -> Array:
   """The n-step return of every entry that has `num_steps` entries after it.
 
@@ -22,7 +23,10 @@ def n_step_return(
   A termination has `g = 0`, so nothing behind it counts; a negative `g` turns
   the view to the opponent's. A truncated move at `j` has no known successor:
   there the return bootstraps from `V_j` in place of `R_j + g_j V_{j+1}`.
-  Sutton & Barto 2018, "Reinforcement learning", section 7.1.
+  Sutton & Barto 2018, "Reinforcement learning", section 7.1. With a trace
+  decay `l` below 1 it is the truncated TD(lambda) return, section 12.3,
+
+    G_t = R_t + g_t ((1 - l) V_{t+1} + l G_{t+1}),   G_{t+n} = V_{t+n}
 
   Args:
     reward: `[B, T]`.
@@ -30,6 +34,7 @@ def n_step_return(
     value: root value of search, `[B, T]`.
     truncated: True where the episode was cut after the move, `[B, T]`.
     num_steps: n.
+    trace_decay: l; 1 is the n-step return.
 
   Returns:
     Returns `[B, T - n]`.
@@ -38,6 +43,9 @@ def n_step_return(
   result = value[:, num_steps:]
   for i in reversed(range(num_steps)):
     now = slice(i, i + length)
+    if trace_decay != 1.0:
+      after = value[:, i + 1 : i + 1 + length]
+      result = (1.0 - trace_decay) * after + trace_decay * result
     result = jnp.where(
         truncated[:, now],
         value[:, now],
@@ -52,6 +60,8 @@ def make_targets(
     discount: float,
     unroll_steps: int,
     td_steps: int,
+    trace_decay: float = 1.0,
+    explored: Array | None = None,
 ) -> Targets:
   """Targets for a model unrolled from the first entry of each sequence.
 
@@ -63,6 +73,10 @@ def make_targets(
     discount: of one move.
     unroll_steps: U.
     td_steps: n of the n-step return.
+    trace_decay: lambda of TD(lambda); 1 is the n-step return.
+    explored: True where the move was not what search advised, `[B, T]`. What
+      came of it says little of the position before it, so a return ends there
+      in the value of search. Watkins 1989, "Learning from delayed rewards".
 
   Returns:
     The `Targets`.
@@ -84,8 +98,9 @@ def make_targets(
       trajectory.reward,
       discount * trajectory.discount,
       trajectory.value,
-      cut,
+      cut if explored is None else cut | explored,
       num_steps=td_steps,
+      trace_decay=trace_decay,
   )  # [B, U + 1]
   ended, cut = ended[:, :unroll_steps], cut[:, :unroll_steps]
   # What comes first decides: behind it another game is stored.

@@ -1,0 +1,207 @@
+"""The agent of a board: networks, model and search as one thing that plans.
+
+The two kinds of model differ in what they read at the root and in nothing else:
+the rules need the state, a learned world the view of it.
+"""
+
+from collections.abc import Callable
+import dataclasses
+import functools
+from typing import Any
+
+from flax import nnx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mulearn.config import Config
+from mulearn.env import board
+from mulearn.env.base import Environment
+from mulearn.model.base import Model
+from mulearn.model.board_networks import NETWORKS, Predictor
+from mulearn.model.board_world import BoardObservation, BoardWorldModel
+from mulearn.model.simulator import SimulatorModel
+from mulearn.model.support import Support
+from mulearn.parallel.mesh import make_mesh
+from mulearn.search import plan as plan_lib
+from mulearn.types import Array, Node, Plan, PyTree
+
+PlanFn = Callable[[Array, PyTree], Plan]
+
+
+@functools.cache  # One object a game, so that compiled programs are shared.
+def make_environment(name: str) -> Environment:
+  """The board game of that name.
+
+  Raises:
+    ValueError: if there is none.
+  """
+  if name not in board.GAMES:
+    raise ValueError(
+        f"config.env.name is {name!r}, which is no board game; there are"
+        f" {', '.join(board.GAMES)}."
+    )
+  return board.GAMES[name]()
+
+
+def make_networks(config: Config, rng_key: Array) -> Predictor:
+  """Fresh parameters for the config's kind of model; consumes the key."""
+  if config.model.kind not in NETWORKS:
+    raise ValueError(
+        f"config.model.kind is {config.model.kind!r}; it must be one of"
+        f" {', '.join(NETWORKS)}."
+    )
+  environment = make_environment(config.env.name)
+  return NETWORKS[config.model.kind](
+      config.model,
+      observation_size=int(np.prod(environment.observation_shape)),
+      num_actions=environment.num_actions,
+      rngs=nnx.Rngs(rng_key),
+  )
+
+
+@dataclasses.dataclass(frozen=True)
+class BoardSettings:
+  """What the compiled programs of a board depend on, compared by value.
+
+  Attributes:
+    environment: the rules.
+    kind: of the model, "simulator" or "world".
+    support: of the categorical values.
+    discount: of one move.
+    search: the numbers of search.
+  """
+
+  environment: Environment
+  kind: str
+  support: Support
+  discount: float
+  search: object
+
+  @classmethod
+  def from_config(cls, config: Config) -> "BoardSettings":
+    """The settings of a run."""
+    return cls(
+        environment=make_environment(config.env.name),
+        kind=config.model.kind,
+        support=Support(config.model.num_bins, config.model.max_return),
+        discount=config.learn.discount,
+        search=config.search,
+    )
+
+  def model(self, networks: Predictor) -> Model:
+    """The model that these parameters make."""
+    if self.kind == "simulator":
+      return SimulatorModel(
+          networks, self.environment, self.support, self.discount
+      )
+    return BoardWorldModel(networks, self.support, self.discount)
+
+  def root(self, networks: Predictor, rng_key: Array, state: PyTree) -> Node:
+    """The nodes of environment states `[B]`, with no prior but the head."""
+    planes = jax.vmap(self.environment.observation)(state)
+    invalid = jax.vmap(self.environment.invalid)(state)
+    is_rules = self.kind == "simulator"
+    observation = state if is_rules else BoardObservation(planes, invalid)
+    prior_logits = jnp.zeros(invalid.shape, planes.dtype)
+    return self.model(networks).root(rng_key, observation, prior_logits)
+
+  def plan(
+      self,
+      networks: Predictor,
+      rng_key: Array,
+      state: PyTree,
+      *,
+      num_simulations: int,
+      deterministic: bool,
+      mesh: jax.sharding.Mesh,
+  ) -> Plan:
+    """Searches from environment states `[B]`, B divisible by the mesh."""
+    root_key, search_key = jax.random.split(rng_key)
+    search = plan_lib.POLICIES[self.search.policy](
+        self.search, deterministic=deterministic
+    )
+    return plan_lib.plan(
+        self.model(networks),
+        search_key,
+        self.root(networks, root_key, state),
+        search=search,
+        num_simulations=num_simulations,
+        mesh=mesh,
+    )
+
+
+@dataclasses.dataclass
+class BoardAgent:
+  """Plans for environment states.
+
+  Attributes:
+    config: of the run.
+    networks: the parameters.
+    mesh: the devices that search is spread over.
+  """
+
+  config: Config
+  networks: Predictor
+  mesh: jax.sharding.Mesh = dataclasses.field(default_factory=make_mesh)
+
+  @property
+  def environment(self) -> Environment:
+    """The rules of the game that the agent plays."""
+    return make_environment(self.config.env.name)
+
+  def plan(
+      self,
+      rng_key: Array,
+      state: PyTree,
+      num_simulations: int | None = None,
+      *,
+      deterministic: bool = True,
+  ) -> Plan:
+    """Searches from each state.
+
+    Args:
+      rng_key: consumed.
+      state: of the environment, `[B, ...]`, any B.
+      num_simulations: of each search; the config's for evaluation if None.
+      deterministic: no exploration noise at the root.
+
+    Returns:
+      The `Plan`: `action` `[B]`, `policy` `[B, A]`, `value` `[B]`.
+    """
+    size, shards = _batch_size(state), self.mesh.shape["data"]
+    # Every shard searches as many: the last row fills up.
+    rows = np.minimum(np.arange(-(-size // shards) * shards), size - 1)
+    plan = _plan(
+        self.networks,
+        rng_key,
+        jax.tree.map(lambda x: x[rows], state),
+        settings=BoardSettings.from_config(self.config),
+        num_simulations=num_simulations
+        or self.config.search.num_eval_simulations,
+        deterministic=deterministic,
+        mesh=self.mesh,
+    )
+    return jax.tree.map(lambda x: x[:size], plan)
+
+  def glance(self, state: PyTree) -> Node:
+    """What the networks say of states `[B, ...]` without search."""
+    settings = BoardSettings.from_config(self.config)
+    return _glance(self.networks, state, settings=settings)
+
+
+def _batch_size(state: PyTree) -> int:
+  return jax.tree.leaves(state)[0].shape[0]
+
+
+@functools.partial(
+    jax.jit,
+    static_argnames=("settings", "num_simulations", "deterministic", "mesh"),
+)
+def _plan(networks, rng_key, state, *, settings, **how) -> Plan:
+  return settings.plan(networks, rng_key, state, **how)
+
+
+@functools.partial(jax.jit, static_argnames="settings")
+def _glance(networks, state, *, settings) -> Node:
+  return settings.root(networks, jax.random.key(0), state)

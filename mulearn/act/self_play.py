@@ -1,0 +1,166 @@
+"""Self-play on the device: plan, move, store, with every lane always busy.
+
+A lane whose game is over, or cut by the step limit, begins another one with the
+next move. Many games open with a few random moves: self-play that only ever
+meets its own openings collapses without a sign of it in the loss.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from mulearn.act.board_agent import PlanFn
+from mulearn.config import SelfPlayConfig
+from mulearn.env.base import Environment
+from mulearn.types import Array, Plan, PyTree, Trajectory
+
+
+class Lanes(NamedTuple):
+  """Games that step together.
+
+  Attributes:
+    state: of the environment, `[B, ...]`.
+    ply: moves since the game began, `[B]`.
+    num_random: moves at the start of the game that are random, `[B]`.
+  """
+
+  state: PyTree
+  ply: Array
+  num_random: Array
+
+
+def start(
+    environment: Environment,
+    rng_key: Array,
+    num_lanes: int,
+    config: SelfPlayConfig,
+) -> Lanes:
+  """Begins a game in each of `num_lanes` lanes; consumes the key."""
+  game_key, often_key, count_key = jax.random.split(rng_key, 3)
+  opens = jax.random.bernoulli(often_key, config.opening_rate, (num_lanes,))
+  count = jax.random.randint(
+      count_key, (num_lanes,), 1, config.opening_plies + 1
+  )
+  return Lanes(
+      state=jax.vmap(environment.init)(jax.random.split(game_key, num_lanes)),
+      ply=jnp.zeros(num_lanes, jnp.int32),
+      num_random=jnp.where(opens, count, 0),
+  )
+
+
+def play(
+    lanes: Lanes,
+    rng_key: Array,
+    *,
+    plan: PlanFn,
+    environment: Environment,
+    step_limit: int,
+    config: SelfPlayConfig,
+) -> tuple[Lanes, Trajectory, dict[str, Array]]:
+  """Plays `config.num_plies` moves in every lane.
+
+  Args:
+    lanes: as `start` or the last call left them.
+    rng_key: consumed, one part a ply.
+    plan: (rng_key, states `[B]`) -> `Plan`, with K = A.
+    environment: the rules.
+    step_limit: moves until a game is cut.
+    config: openings, temperature, number of plies.
+
+  Returns:
+    The lanes, the moves `[B, T]`, and counts: `games` that ended, of them
+    `drawn`, and `cut`.
+  """
+
+  def ply(lanes: Lanes, rng_key: Array) -> tuple[Lanes, Trajectory]:
+    plan_key, move_key, start_key = jax.random.split(rng_key, 3)
+    searched = plan(plan_key, lanes.state)
+    action = _choose(move_key, lanes, searched, environment, config)
+    after, move = _step(environment, lanes, searched, action, step_limit)
+    fresh = start(environment, start_key, action.shape[0], config)
+    is_new = (move.discount == 0.0) | move.truncated
+    return jax.tree.map(lambda a, b: _where(is_new, a, b), fresh, after), move
+
+  keys = jax.random.split(rng_key, config.num_plies)
+  lanes, moves = jax.lax.scan(ply, lanes, keys)
+  moves = jax.tree.map(lambda x: jnp.moveaxis(x, 0, 1), moves)
+  ended = moves.discount == 0.0
+  counts = {
+      "games": jnp.sum(ended | moves.truncated),
+      "drawn": jnp.sum(ended & (moves.reward == 0.0)),
+      "cut": jnp.sum(moves.truncated),
+  }
+  return lanes, moves, counts
+
+
+def improved_value(plan: Plan) -> Array:
+  """What the improved policy is worth at the root, `[B]`.
+
+  The mean over simulations, `plan.value`, includes those that tried bad moves
+  on purpose; here each visited move counts by the policy that search returns.
+  Danihelka et al. 2022, https://openreview.net/forum?id=bERaNdoegnO.
+  """
+  tree = plan.tree
+  visited = tree.children_visits[:, 0] > 0
+  q_values = (
+      tree.children_rewards[:, 0]
+      + tree.children_discounts[:, 0] * tree.children_values[:, 0]
+  )
+  weights = jnp.where(visited, plan.policy, 0.0)
+  total = jnp.sum(weights, axis=-1)
+  value = jnp.sum(weights * q_values, axis=-1) / jnp.maximum(total, 1e-6)
+  return jnp.where(total > 1e-6, value, plan.value)
+
+
+def _choose(
+    rng_key: Array,
+    lanes: Lanes,
+    plan: Plan,
+    environment: Environment,
+    config: SelfPlayConfig,
+) -> Array:
+  """Random in the opening, then drawn from the policy, then as searched."""
+  random_key, policy_key = jax.random.split(rng_key)
+  invalid = jax.vmap(environment.invalid)(lanes.state)
+  random = jax.random.categorical(
+      random_key, jnp.where(invalid, -jnp.inf, 0.0)
+  )
+  logits = jnp.log(jnp.where(invalid, 0.0, plan.policy))
+  drawn = jax.random.categorical(policy_key, logits / config.temperature)
+  action = jnp.where(lanes.ply < config.temperature_plies, drawn, plan.action)
+  return jnp.where(lanes.ply < lanes.num_random, random, action)
+
+
+def _step(
+    environment: Environment,
+    lanes: Lanes,
+    plan: Plan,
+    action: Array,
+    step_limit: int,
+) -> tuple[Lanes, Trajectory]:
+  """Moves in every lane; the lanes before any reset, and what is stored."""
+  before = lanes.state
+  state = jax.vmap(environment.step)(before, action)
+  over = jax.vmap(environment.terminated)(state)
+  player = jax.vmap(environment.current_player)
+  turn = jnp.where(player(before) == player(state), 1.0, -1.0)
+  ply = lanes.ply + 1
+  move = Trajectory(
+      observation=jax.vmap(environment.observation)(before),
+      prior_logits=jnp.zeros(plan.policy.shape),
+      invalid=jax.vmap(environment.invalid)(before),
+      policy=plan.policy,
+      value=improved_value(plan),
+      action=action,
+      reward=jax.vmap(environment.reward)(state),
+      discount=jnp.where(over, 0.0, turn),
+      truncated=(ply >= step_limit) & ~over,
+      held_out=jnp.zeros(over.shape, bool),
+  )
+  return Lanes(state, ply, lanes.num_random), move
+
+
+def _where(condition: Array, a: Array, b: Array) -> Array:
+  """`jnp.where` with `[B]` against leaves `[B, ...]`."""
+  return jnp.where(condition.reshape((-1,) + (1,) * (a.ndim - 1)), a, b)

@@ -1,0 +1,249 @@
+"""The loop of a board: play against oneself, learn, and be examined.
+
+It stands beside `train.py` because a board needs none of what that loop is
+about (games on the host, texts, demonstrations), while a round here is one
+compiled program. What a run promises is the same: every random choice is a
+function of the seed and of a counter, and the same command continues it.
+"""
+
+from collections.abc import Callable, Mapping
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import time
+from typing import Any
+
+from mulearn import board_run
+from mulearn import train as train_lib
+from mulearn.act.board_agent import BoardAgent
+from mulearn.board_run import BoardRun
+from mulearn.checkpoint import Checkpointer, CheckpointError, SignalGuard
+from mulearn.config import Config
+from mulearn.evaluate import solver
+from mulearn.metrics import JsonLinesWriter, MultiWriter, TensorBoardWriter
+from mulearn.progress import Progress
+from mulearn.replay.buffer import num_moves
+from mulearn.types import Array
+
+
+def train(
+    config: Config,
+    workdir: pathlib.Path,
+    *,
+    begin: Callable[[BoardRun], train_lib.Hooks],
+) -> BoardRun:
+  """Trains one run, or continues where it was stopped.
+
+  Args:
+    config: of the run.
+    workdir: its checkpoints are kept here.
+    begin: told where the run begins or goes on, gives its hooks.
+
+  Returns:
+    The finished run.
+
+  Raises:
+    train.Interrupted: asked to stop; the run is saved.
+    FloatingPointError: a loss is not finite; earlier checkpoints are kept.
+  """
+  keys = train_lib.Keys.from_seed(config.seed)
+  checkpointer = Checkpointer(workdir / "checkpoints")
+  run = board_run.begin(config, keys.init, keys.start)
+  run.restore(checkpointer)
+  hooks = begin(run)
+  saver = train_lib.Saver(run, checkpointer, hooks)
+  clock = _Clock(run)
+
+  while True:
+    if _is_due(run):
+      _examine(run, keys.at(keys.evaluate, run.env_steps), hooks)
+      clock.tick()
+    if run.env_steps >= config.num_steps:
+      break
+    enough = int(num_moves(run.memory)) + board_run.moves_per_round(config)
+    learns = enough >= config.replay.min_size
+    metrics = board_run.play_and_learn(
+        run,
+        keys.at(keys.act, run.env_steps),
+        keys.at(keys.learn, run.env_steps),
+        num_updates=board_run.updates_per_round(config) if learns else 0,
+    )
+    metrics = train_lib.check_finite(metrics)
+    clock.tick()
+    hooks.writer.write(
+        int(run.state.step), {"env_steps": run.env_steps, **metrics}
+    )
+    hooks.on_progress("self-play", run.env_steps, config.num_steps, metrics)
+    saver.maybe_save()
+  saver.save()
+  checkpointer.close()
+  return run
+
+
+def run_experiment(config: Config, workdir: pathlib.Path) -> dict[str, Any]:
+  """Trains a run with everything around it, and writes `results.json`.
+
+  Args:
+    config: of the run.
+    workdir: everything is written below.
+
+  Returns:
+    What `results.json` holds.
+
+  Raises:
+    ValueError: more than one seed or an arm was asked for.
+  """
+  if config.num_seeds != 1 or config.arms:
+    raise ValueError(
+        f"num_seeds is {config.num_seeds} and {len(config.arms)} arms are"
+        " given, but a board is one run a command: set config.seed, and give"
+        " each run a --workdir of its own."
+    )
+  _write(workdir / "config.json", dataclasses.asdict(config))
+  name = f"{config.env.name}, {config.model.kind}, seed {config.seed}"
+  with (
+      Progress(name, config.num_steps) as progress,
+      SignalGuard() as guard,
+      contextlib.ExitStack() as stack,
+  ):
+
+    def begin(run: BoardRun) -> train_lib.Hooks:
+      writer = _writer(workdir, run)
+      stack.callback(writer.close)
+
+      def show(stage, done, unused_total, unused_metrics):
+        rate = run.curve[-1]["optimal_rate"] if run.curve else None
+        progress.update(done, success=rate, stage=stage)
+
+      return train_lib.Hooks(writer, lambda: guard.stop, show)
+
+    run = train(config, workdir, begin=begin)
+  results = summarise(run)
+  _write(workdir / "results.json", results)
+  return results
+
+
+def summarise(run: BoardRun) -> dict[str, Any]:
+  """What `results.json` holds.
+
+  Args:
+    run: finished.
+
+  Returns:
+    The config, the cost, the curve, its last point and the worst
+    `optimal_rate` of the last quarter of training.
+  """
+  start = 0.75 * run.config.num_steps
+  late = [p["optimal_rate"] for p in run.curve if p["env_steps"] >= start]
+  return {
+      "config": dataclasses.asdict(run.config),
+      "seed": run.config.seed,
+      "seconds": run.seconds,
+      "env_steps": run.env_steps,
+      "updates": int(run.state.step),
+      "final": run.curve[-1],
+      "worst_of_last_quarter": min(late),
+      "curve": run.curve,
+  }
+
+
+def restore_agent(workdir: str | os.PathLike[str]) -> BoardAgent:
+  """The agent of a run, with its newest parameters.
+
+  Args:
+    workdir: of the run, finished or not.
+
+  Returns:
+    The agent: `agent.plan(rng_key, state, num_simulations=None) -> Plan` for a
+    batch of states of `agent.environment`.
+
+  Raises:
+    CheckpointError: there is no run on a board, or none of its checkpoints
+      can be read.
+  """
+  workdir = pathlib.Path(workdir)
+  path = workdir / "config.json"
+  if not path.exists():
+    raise CheckpointError(
+        f"{path} does not exist, so {workdir} holds no run on a board; pass the"
+        " --workdir of one."
+    )
+  config = config_from_dict(Config, json.loads(path.read_text()))
+  keys = train_lib.Keys.from_seed(config.seed)
+  run = board_run.begin(config, keys.init, keys.start)
+  if not run.restore(Checkpointer(workdir / "checkpoints")):
+    raise CheckpointError(
+        f"{workdir} has no checkpoint yet; wait for its run to save one."
+    )
+  return run.agent
+
+
+def config_from_dict(kind: type, values: Mapping[str, Any]) -> Any:
+  """A dataclass of configs from what `dataclasses.asdict` made of it."""
+  fields = {f.name: f for f in dataclasses.fields(kind)}
+  return kind(**{
+      name: config_from_dict(fields[name].type, value)
+      if dataclasses.is_dataclass(fields[name].type)
+      else tuple(value)
+      if isinstance(value, list)
+      else value
+      for name, value in values.items()
+  })
+
+
+def _is_due(run: BoardRun) -> bool:
+  """Whether the run is examined now: at its ends and every so many moves."""
+  config, now = run.config, run.env_steps
+  if run.curve and run.curve[-1]["env_steps"] >= now:
+    return False  # Restored just after this point.
+  is_time = now % config.eval_every < board_run.moves_per_round(config)
+  return is_time or now >= config.num_steps
+
+
+def _examine(run: BoardRun, rng_key: Array, hooks: train_lib.Hooks) -> None:
+  """Adds a point to the curve: every move against perfect play."""
+  table = solver.TABLES[run.config.env.name]()
+  found = solver.examine(run.agent, table, rng_key)
+  point = {"env_steps": run.env_steps, **found}
+  run.curve.append(point | {"seconds": run.seconds})
+  hooks.writer.write(int(run.state.step), point)
+
+
+class _Clock:
+  """Adds the time that goes by to a run's."""
+
+  def __init__(self, run: BoardRun):
+    self._run = run
+    self._last = time.monotonic()
+
+  def tick(self) -> None:
+    """Adds the time since the last tick."""
+    now = time.monotonic()
+    self._run.seconds += now - self._last
+    self._last = now
+
+
+def _writer(workdir: pathlib.Path, run: BoardRun) -> MultiWriter:
+  """Metrics up to where the run stands; later lines will be written again."""
+  now = run.env_steps
+  looked = {point["env_steps"] for point in run.curve}
+
+  def keep(line: Mapping[str, float]) -> bool:
+    lost = "optimal_rate" in line and line["env_steps"] not in looked
+    return line["env_steps"] <= now and not lost
+
+  step = int(run.state.step)
+  return MultiWriter([
+      JsonLinesWriter(workdir / "metrics.jsonl", keep=keep),
+      TensorBoardWriter(workdir / "tensorboard", start_step=step + 1),
+  ])
+
+
+def _write(path: pathlib.Path, value: Any) -> None:
+  """Writes JSON, whole or not at all."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  temporary = path.with_name(f".{path.name}.new")
+  temporary.write_text(json.dumps(value, indent=1) + "\n")
+  os.replace(temporary, path)

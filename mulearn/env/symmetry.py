@@ -1,0 +1,49 @@
+"""The symmetries of boards, as permutations: one position, seen in many ways.
+
+A symmetry is data: where each cell and each action of the turned board comes
+from. Row 0 is always the identity.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Symmetries(NamedTuple):
+  """`G` ways to turn a board of `H x W` cells and `A` actions.
+
+  Attributes:
+    cells: the cell of the board that each cell of the turned one shows,
+      `[G, H * W]`.
+    actions: the same for actions, `[G, A]`.
+  """
+
+  cells: np.ndarray
+  actions: np.ndarray
+
+
+def identity(height: int, width: int, num_actions: int) -> Symmetries:
+  """A game without symmetries."""
+  return Symmetries(
+      np.arange(height * width)[None], np.arange(num_actions)[None]
+  )
+
+
+def square(side: int) -> Symmetries:
+  """The eight turns and mirrors of a square whose actions are its cells."""
+  cells = np.arange(side * side).reshape(side, side)
+  turned = [np.rot90(b, k) for b in (cells, cells.T) for k in range(4)]
+  cells = np.stack([t.ravel() for t in turned])
+  return Symmetries(cells, cells)
+
+
+def columns(height: int, width: int) -> Symmetries:
+  """The board and its mirror image, for a game whose actions are columns."""
+  cells = np.arange(height * width).reshape(height, width)
+  cells = np.stack([cells.ravel(), cells[:, ::-1].ravel()])
+  actions = np.stack([np.arange(width), np.arange(width)[::-1]])
+  return Symmetries(cells, actions)
+
+
+# By the names of `board.GAMES`.
+SYMMETRIES = {"tic_tac_toe": square(3), "connect_four": columns(6, 7)}

@@ -1,0 +1,105 @@
+"""The loss of a board game: one for AlphaZero and for MuZero.
+
+From a real position the model imagines U moves and is asked for policy, value
+and legal moves at each of the U + 1 latents, for reward and end of each move.
+AlphaZero has U = 0: policy and value of the real position are what remains.
+"""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from mulearn.config import LearnConfig
+from mulearn.learn.losses import scale_gradient
+from mulearn.model.base import mask_logits
+from mulearn.model.board_networks import Predictor
+from mulearn.model.support import Support
+from mulearn.types import Array, Targets, Trajectory
+
+
+def was_explored(trajectory: Trajectory, share: float) -> Array:
+  """True where a move had less than `share` of the policy's mode, `[B, T]`."""
+  taken = jnp.take_along_axis(
+      trajectory.policy, trajectory.action[..., None], axis=-1
+  )[..., 0]
+  return taken < share * jnp.max(trajectory.policy, axis=-1)
+
+
+def board_loss(
+    networks: Predictor,
+    trajectory: Trajectory,
+    targets: Targets,
+    weights: Array,
+    *,
+    config: LearnConfig,
+    support: Support,
+) -> tuple[Array, dict[str, Array]]:
+  """The weighted sum of all terms.
+
+  Args:
+    networks: the parameters, differentiated; `Imaginer` where U > 0.
+    trajectory: sequences `[B, T]`, `T > U`.
+    targets: of the same sequences.
+    weights: importance of each sequence, `[B]`.
+    config: the weights of the terms.
+    support: of value and reward.
+
+  Returns:
+    The loss `[]`, and its terms and the value errors `value_error` `[B]`.
+  """
+  num_moves = targets.reward.shape[1]  # U
+  seen = jax.tree.map(lambda x: x[:, : num_moves + 1], trajectory)
+  latent = networks.represent(seen.observation[:, 0])
+  latents, rewards, continues = [latent], [], []
+  for k in range(num_moves):
+    latent, reward, goes_on = networks.dynamics(
+        scale_gradient(latent, 0.5), seen.action[:, k]
+    )
+    latents.append(latent)
+    rewards.append(reward)
+    continues.append(goes_on)
+  latents = jnp.stack(latents, axis=1)  # [B, U + 1, D]
+  policy_logits, value_logits = networks.predict(latents)
+
+  def average(x: Array, mask: Array) -> Array:
+    return jnp.sum(x * mask * weights[:, None]) / mask.size
+
+  log_probs = jax.nn.log_softmax(mask_logits(policy_logits, seen.invalid))
+  # The policy's entropy is no part of the gradient, but makes 0 the best.
+  policy = jnp.sum(
+      jnp.where(
+          seen.policy > 0.0,
+          seen.policy * (jnp.log(seen.policy + 1e-9) - log_probs),
+          0.0,
+      ),
+      axis=-1,
+  )
+  value = optax.softmax_cross_entropy(
+      value_logits, support.to_probs(targets.value)
+  )
+  terms = {
+      "policy": average(policy, targets.policy_mask),
+      "value": config.value_weight * average(value, targets.value_mask),
+  }
+  if num_moves:
+    reward = optax.softmax_cross_entropy(
+        jnp.stack(rewards, axis=1), support.to_probs(targets.reward)
+    )
+    goes_on = optax.sigmoid_binary_cross_entropy(
+        jnp.stack(continues, axis=1), targets.continues
+    )
+    legal = optax.sigmoid_binary_cross_entropy(
+        networks.legal_logits(latents[:, 1:]), 1.0 - seen.invalid[:, 1:]
+    ).mean(axis=-1)
+    terms |= {
+        "reward": config.reward_weight * average(reward, targets.reward_mask),
+        "continues": config.continue_weight
+        * average(goes_on, targets.reward_mask),
+        "legal": config.admissible_weight
+        * average(legal, targets.policy_mask[:, 1:]),
+    }
+  loss = sum(terms.values())
+  root_value = support.to_scalar(value_logits[:, 0])
+  metrics = {"loss": loss, **{f"loss/{k}": v for k, v in terms.items()}}
+  metrics["value_error"] = jnp.abs(root_value - targets.value[:, 0])
+  return loss, metrics

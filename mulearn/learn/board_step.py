@@ -1,0 +1,102 @@
+"""The optimiser step of a board: sample, turn, target, loss, update."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from mulearn.config import LearnConfig
+from mulearn.env.symmetry import Symmetries
+from mulearn.learn.augment import augment
+from mulearn.learn.board_losses import board_loss, was_explored
+from mulearn.learn.targets import make_targets
+from mulearn.model.support import Support
+from mulearn.replay.buffer import Replay
+from mulearn.types import Array, PyTree, TrainState, Trajectory
+
+
+@dataclasses.dataclass(frozen=True)
+class BoardLearner:
+  """What one round of learning depends on.
+
+  Attributes:
+    optimizer: from `make_optimizer`.
+    config: of the targets and the loss.
+    support: of value and reward.
+    symmetries: of the board.
+  """
+
+  optimizer: optax.GradientTransformation
+  config: LearnConfig
+  support: Support
+  symmetries: Symmetries
+
+  def train_step(
+      self, state: TrainState, trajectory: Trajectory, weights: Array
+  ) -> tuple[TrainState, dict[str, Array]]:
+    """One step on sequences `[B, T]`, `T = unroll_steps + td_steps + 1`.
+
+    Args:
+      state: parameters and optimiser state.
+      trajectory: sequences, K = A.
+      weights: importance of each sequence, `[B]`.
+
+    Returns:
+      The next state; the loss, its terms and the gradient norm as scalars, and
+      `value_error` `[B]`.
+    """
+    targets = make_targets(
+        trajectory,
+        discount=self.config.discount,
+        unroll_steps=self.config.unroll_steps,
+        td_steps=self.config.td_steps,
+        trace_decay=self.config.trace_decay,
+        explored=was_explored(trajectory, self.config.explored_below),
+    )
+    gradients, metrics = jax.grad(board_loss, has_aux=True)(
+        state.params, trajectory, targets, weights,
+        config=self.config, support=self.support,
+    )  # fmt: skip
+    updates, opt_state = self.optimizer.update(
+        gradients, state.opt_state, state.params
+    )
+    params = optax.apply_updates(state.params, updates)
+    metrics["grad_norm"] = optax.global_norm(gradients)
+    return TrainState(params, opt_state, state.step + 1), metrics
+
+  def learn(
+      self,
+      state: TrainState,
+      memory: PyTree,
+      rng_key: Array,
+      *,
+      replay: Replay,
+      num_updates: int,
+  ) -> tuple[TrainState, PyTree, dict[str, Array]]:
+    """Samples and steps `num_updates` times.
+
+    Args:
+      state: parameters and optimiser state.
+      memory: of the replay.
+      rng_key: consumed, one part an update.
+      replay: how to sample.
+      num_updates: optimiser steps.
+
+    Returns:
+      State, memory (with new priorities), and the metrics' means.
+    """
+
+    def update(carry, rng_key):
+      state, memory = carry
+      sample_key, turn_key = jax.random.split(rng_key)
+      sample = replay.sample(memory, sample_key)
+      turned = augment(turn_key, sample.trajectory, self.symmetries)
+      state, metrics = self.train_step(state, turned, sample.weights)
+      error = metrics["value_error"]
+      memory = replay.update(memory, sample.indices, error)
+      return (state, memory), metrics | {"value_error": error.mean()}
+
+    keys = jax.random.split(rng_key, num_updates)
+    (state, memory), metrics = jax.lax.scan(update, (state, memory), keys)
+    return state, memory, jax.tree.map(jnp.mean, metrics)

@@ -1,0 +1,118 @@
+"""The networks of a board: what a position is worth, and what a move leads to.
+
+`Predictor` judges positions and is all that AlphaZero needs. `Imaginer` adds
+the move from latent to latent that makes it MuZero. Perceptrons throughout: on
+small boards and CPUs they are many times cheaper than convolutions.
+"""
+
+from flax import nnx
+import jax
+import jax.numpy as jnp
+
+from mulearn.config import ModelConfig
+from mulearn.types import Array
+
+_ZEROS = nnx.initializers.zeros_init()  # Untrained, a head has no opinion.
+
+
+class Block(nnx.Module):
+  """A residual perceptron: `norm(x + W relu(V x))`."""
+
+  def __init__(self, width: int, *, rngs: nnx.Rngs):
+    self.inner = nnx.Linear(width, width, rngs=rngs)
+    self.outer = nnx.Linear(width, width, rngs=rngs)
+    self.norm = nnx.LayerNorm(width, rngs=rngs)
+
+  def __call__(self, x: Array) -> Array:
+    """`[..., D]` to `[..., D]`."""
+    return self.norm(x + self.outer(jax.nn.relu(self.inner(x))))
+
+
+class Predictor(nnx.Module):
+  """From observations to latents, and from latents to policy and value."""
+
+  def __init__(
+      self,
+      config: ModelConfig,
+      *,
+      observation_size: int,
+      num_actions: int,
+      rngs: nnx.Rngs,
+  ):
+    width, bins = config.width, config.num_bins
+    self.read = nnx.Linear(observation_size, width, rngs=rngs)
+    self.read_block = Block(width, rngs=rngs)
+    self.judge = Block(width, rngs=rngs)
+    self.policy = nnx.Linear(width, num_actions, kernel_init=_ZEROS, rngs=rngs)
+    self.value = nnx.Linear(width, bins, kernel_init=_ZEROS, rngs=rngs)
+
+  def represent(self, planes: Array) -> Array:
+    """Latents `[B, D]` of boards `[B, H, W, C]`."""
+    flat = planes.reshape(planes.shape[0], -1)
+    return self.read_block(jax.nn.relu(self.read(flat)))
+
+  def predict(self, latent: Array) -> tuple[Array, Array]:
+    """Policy logits `[..., A]` and value logits `[..., S]` of latents."""
+    hidden = self.judge(latent)
+    return self.policy(hidden), self.value(hidden)
+
+
+class Imaginer(Predictor):
+  """A `Predictor` that also imagines moves."""
+
+  def __init__(
+      self,
+      config: ModelConfig,
+      *,
+      observation_size: int,
+      num_actions: int,
+      rngs: nnx.Rngs,
+  ):
+    super().__init__(
+        config,
+        observation_size=observation_size,
+        num_actions=num_actions,
+        rngs=rngs,
+    )
+    width = config.width
+    self.move = nnx.Embed(num_actions, width, rngs=rngs)
+    self.move_in = nnx.Linear(width, width, rngs=rngs)
+    self.move_out = nnx.Linear(width, width, rngs=rngs)
+    self.move_block = Block(width, rngs=rngs)
+    self.outcome = nnx.Linear(width, width, rngs=rngs)
+    self.reward = nnx.Linear(
+        width, config.num_bins, kernel_init=_ZEROS, rngs=rngs
+    )
+    self.continues = nnx.Linear(width, 1, kernel_init=_ZEROS, rngs=rngs)
+    self.legal = nnx.Linear(width, num_actions, kernel_init=_ZEROS, rngs=rngs)
+
+  def dynamics(
+      self, latent: Array, action: Array
+  ) -> tuple[Array, Array, Array]:
+    """Imagines one move.
+
+    Args:
+      latent: seen by the player who moves, `[B, D]`.
+      action: `[B]`.
+
+    Returns:
+      The next latent, seen by the player who moves next, `[B, D]`; reward
+      logits `[B, S]`, for the player who moved; and the logit that the game
+      goes on `[B]`.
+    """
+    hidden = jax.nn.relu(self.move_in(latent) + self.move(action))
+    hidden = self.move_block(hidden)
+    outcome = jax.nn.relu(self.outcome(hidden))
+    latent = self.move_out(hidden)
+    latent = latent - jnp.mean(latent, axis=-1, keepdims=True)
+    latent *= jax.lax.rsqrt(
+        jnp.mean(latent**2, axis=-1, keepdims=True) + 1e-6
+    )
+    return latent, self.reward(outcome), self.continues(outcome)[..., 0]
+
+  def legal_logits(self, latent: Array) -> Array:
+    """Logits `[..., A]` that each action is legal at latents `[..., D]`."""
+    return self.legal(latent)
+
+
+NETWORKS = {"simulator": Predictor, "world": Imaginer}
