@@ -102,3 +102,74 @@ def make_networks(tiny_config):
     return networks
 
   return make
+
+
+@pytest.fixture(scope="session")
+def board_config():
+  """kind of model -> the smallest run of tic-tac-toe; do not change it."""
+  from mulearn import config as c
+
+  def make(kind: str) -> c.Config:
+    return c.Config(
+        num_steps=64,
+        eval_every=32,
+        checkpoint_every_seconds=0.0,
+        env=c.EnvConfig(name="tic_tac_toe", step_limit=9, num_lanes=4),
+        model=c.ModelConfig(kind=kind, width=16, num_bins=11, max_return=1.0),
+        search=c.SearchConfig(
+            num_simulations=4, num_eval_simulations=4, max_considered=4,
+            max_depth=4,
+        ),
+        self_play=c.SelfPlayConfig(num_plies=4, opening_plies=3),
+        replay=c.ReplayConfig(capacity=64, batch_size=4, min_size=32),
+        learn=c.LearnConfig(
+            unroll_steps=2 if kind == "world" else 0, td_steps=2,
+            warmup_steps=2, discount=1.0, updates_per_env_step=0.125,
+            explored_below=0.5,
+        ),
+    )  # fmt: skip
+
+  return make
+
+
+@pytest.fixture(scope="session")
+def make_board_networks(board_config):
+  """(kind, seed) -> networks with opinions: no parameter is left at zero."""
+  import jax
+
+  from mulearn.act import board_agent
+
+  def make(kind: str, seed: int = 0):
+    networks = board_agent.make_networks(
+        board_config(kind), jax.random.key(seed)
+    )
+    leaves, structure = jax.tree.flatten(networks)
+    keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
+    leaves = [
+        x + 0.2 * jax.random.normal(key, x.shape)
+        for x, key in zip(leaves, keys)
+    ]
+    return jax.tree.unflatten(structure, leaves)
+
+  return make
+
+
+@pytest.fixture(scope="session")
+def board_states():
+  """(moves, moves, ...) -> a batch of tic-tac-toe after those moves."""
+  import jax
+  import jax.numpy as jnp
+
+  from mulearn.act.board_agent import make_environment
+
+  def make(*lines: tuple[int, ...]):
+    game = make_environment("tic_tac_toe")
+    step, states = jax.jit(game.step), []
+    for moves in lines:
+      state = game.init(jax.random.key(0))
+      for move in moves:
+        state = step(state, move)
+      states.append(state)
+    return jax.tree.map(lambda *x: jnp.stack(x), *states)
+
+  return make

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from mulearn.act.board_agent import PlanFn
 from mulearn.config import SelfPlayConfig
 from mulearn.env.base import Environment
+from mulearn.search import plan as plan_lib
 from mulearn.types import Array, Plan, PyTree, Trajectory
 
 
@@ -94,25 +95,6 @@ def play(
   return lanes, moves, counts
 
 
-def improved_value(plan: Plan) -> Array:
-  """What the improved policy is worth at the root, `[B]`.
-
-  The mean over simulations, `plan.value`, includes those that tried bad moves
-  on purpose; here each visited move counts by the policy that search returns.
-  Danihelka et al. 2022, https://openreview.net/forum?id=bERaNdoegnO.
-  """
-  tree = plan.tree
-  visited = tree.children_visits[:, 0] > 0
-  q_values = (
-      tree.children_rewards[:, 0]
-      + tree.children_discounts[:, 0] * tree.children_values[:, 0]
-  )
-  weights = jnp.where(visited, plan.policy, 0.0)
-  total = jnp.sum(weights, axis=-1)
-  value = jnp.sum(weights * q_values, axis=-1) / jnp.maximum(total, 1e-6)
-  return jnp.where(total > 1e-6, value, plan.value)
-
-
 def _choose(
     rng_key: Array,
     lanes: Lanes,
@@ -151,7 +133,7 @@ def _step(
       prior_logits=jnp.zeros(plan.policy.shape),
       invalid=jax.vmap(environment.invalid)(before),
       policy=plan.policy,
-      value=improved_value(plan),
+      value=plan_lib.improved_value(plan),
       action=action,
       reward=jax.vmap(environment.reward)(state),
       discount=jnp.where(over, 0.0, turn),

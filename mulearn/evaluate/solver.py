@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mulearn.env.base import Environment
+from mulearn.search import plan as plan_lib
 from mulearn.types import Array, Node, Plan
 
 _LINES = (
@@ -121,7 +122,7 @@ def examine(
   node = agent.glance(states)
   logits = np.where(node.invalid, -np.inf, node.prior_logits)
   rows = np.arange(len(table.value))
-  value = np.asarray(plan.value)
+  value = np.asarray(plan_lib.improved_value(plan))
   decided = table.value != 0
   return {
       "optimal_rate": float(table.optimal[rows, plan.action].mean()),

@@ -221,3 +221,51 @@ def test_bootstrap_of_two_players_keeps_its_sign():
       num_steps=3,
   )
   np.testing.assert_allclose(returns, [[-0.6]])
+
+
+def test_lambda_returns_by_hand():
+  """G_t = R_t + g ((1 - l) V_{t+1} + l G_{t+1}), from V at the window's end."""
+  moves = _moves([1, 2, 4], [90, 8, 16])
+  half = np.float32(0.5)
+  returns = n_step_return(
+      moves.reward, half * moves.discount, moves.value, moves.truncated,
+      num_steps=2, trace_decay=0.25,
+  )  # fmt: skip
+  later = 2 + 0.5 * 16
+  np.testing.assert_allclose(returns, [[1 + 0.5 * (0.75 * 8 + 0.25 * later)]])
+
+
+@pytest.mark.parametrize("trace_decay, expected", [(0.0, 1 + 8 / 2), (1.0, 6)])
+def test_lambda_has_one_step_and_n_steps_at_its_ends(trace_decay, expected):
+  moves = _moves([1, 2, 0], [90, 8, 16])
+  returns = n_step_return(
+      moves.reward, 0.5 * moves.discount, moves.value, moves.truncated,
+      num_steps=2, trace_decay=trace_decay,
+  )  # fmt: skip
+  np.testing.assert_allclose(returns, [[expected]])
+
+
+def test_a_return_ends_before_an_explored_move():
+  """What came of a random move is no verdict on the position before it."""
+  moves = _moves([1, 2, 4, 8, 16], [90, 91, 92, 93, 94])
+  explored = jnp.asarray([[False, True, False, False, False]])
+  targets = make_targets(
+      moves, discount=0.5, unroll_steps=2, td_steps=2, explored=explored
+  )
+  np.testing.assert_allclose(
+      targets.value[0], [1 + 91 / 2, 91, 4 + 8 / 2 + 94 / 4]
+  )
+  # But the model still learns what the move leads to.
+  np.testing.assert_array_equal(targets.reward, [[1, 2]])
+  np.testing.assert_array_equal(targets.reward_mask, 1.0)
+  np.testing.assert_array_equal(targets.policy_mask, 1.0)
+
+
+def test_the_end_after_an_explored_move_is_still_an_end():
+  moves = _moves([0, 1, 9, 9, 9], [90, 91, 92, 93, 94], [-1, 0, -1, -1, -1])
+  explored = jnp.asarray([[False, True, False, False, False]])
+  targets = make_targets(
+      moves, discount=1.0, unroll_steps=2, td_steps=2, explored=explored
+  )
+  np.testing.assert_allclose(targets.value[0], [-91, 91, 0])
+  np.testing.assert_array_equal(targets.continues, [[1, 0]])

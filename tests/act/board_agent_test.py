@@ -1,0 +1,51 @@
+"""The agent of a board: any batch, any number of simulations, both models."""
+
+import jax
+import numpy as np
+import pytest
+
+from mulearn.act import board_agent
+from mulearn.act.board_agent import BoardAgent
+
+LINES = ((), (4,), (0, 3, 1, 4), (0, 4, 8, 1), (4, 0, 8, 1, 3))
+
+
+@pytest.fixture(params=["simulator", "world"])
+def agent(request, board_config, make_board_networks):
+  kind = request.param
+  return BoardAgent(board_config(kind), make_board_networks(kind))
+
+
+def test_plans_for_a_batch_of_states(agent, board_states):
+  states = board_states(*LINES)
+  plan = agent.plan(jax.random.key(0), states)
+  assert plan.action.shape == (5,) and plan.value.shape == (5,)
+  assert plan.policy.shape == (5, 9)
+  invalid = np.asarray(jax.vmap(agent.environment.invalid)(states))
+  assert (np.asarray(plan.policy)[invalid] == 0.0).all()
+  assert not invalid[np.arange(5), plan.action].any()
+  visits = np.asarray(plan.tree.children_visits[:, 0])
+  assert (visits.sum(axis=1) == 4).all() and (visits[invalid] == 0).all()
+  more = agent.plan(jax.random.key(0), states, 7)
+  assert (np.asarray(more.tree.children_visits[:, 0]).sum(axis=1) == 7).all()
+
+
+def test_a_game_does_not_depend_on_its_neighbours(agent, board_states):
+  together = agent.plan(jax.random.key(0), board_states(*LINES))
+  turned = agent.plan(jax.random.key(0), board_states(*LINES[::-1]))
+  np.testing.assert_array_equal(turned.action[::-1], together.action)
+  alone = agent.plan(jax.random.key(0), board_states(LINES[2]))
+  assert alone.action[0] == together.action[2]
+  np.testing.assert_allclose(alone.value[0], together.value[2], atol=1e-6)
+
+
+def test_a_glance_is_the_root_without_search(agent, board_states):
+  states = board_states(*LINES)
+  node = agent.glance(states)
+  plan = agent.plan(jax.random.key(0), states)
+  np.testing.assert_allclose(node.value, plan.tree.raw_values[:, 0], atol=1e-6)
+
+
+def test_a_game_that_is_no_board_is_named():
+  with pytest.raises(ValueError, match="'chess'.*tic_tac_toe"):
+    board_agent.make_environment("chess")

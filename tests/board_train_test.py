@@ -1,0 +1,134 @@
+"""The loop of a board: it is examined, and continues to the last bit."""
+
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import pytest
+
+import mulearn
+from mulearn import board_train, train
+from mulearn.checkpoint import CheckpointError
+from mulearn.config import Config
+from mulearn.metrics import read_json_lines
+from mulearn.train import Hooks
+
+
+class _Record:
+  """Notes what is written."""
+
+  def __init__(self):
+    self.lines = []
+
+  def write(self, step, values):
+    self.lines.append({"step": step, **jax.tree.map(float, dict(values))})
+
+
+def _train(config, workdir, stop_at=None):
+  record, rounds = _Record(), []
+
+  def should_stop():
+    rounds.append(1)
+    return len(rounds) == stop_at
+
+  hooks = Hooks(record, should_stop)
+  return board_train.train(config, workdir, begin=lambda _: hooks), record
+
+
+def _arrays(run):
+  return jax.tree.map(np.asarray, (run.state, run.memory, run.lanes))
+
+
+@pytest.fixture(scope="module")
+def config(board_config):
+  return board_config("world")
+
+
+@pytest.fixture(scope="module")
+def whole(config, tmp_path_factory):
+  workdir = tmp_path_factory.mktemp("whole")
+  results = board_train.run_experiment(config, workdir)
+  return results, workdir
+
+
+def test_it_learns_and_is_examined_at_both_ends(whole):
+  results, workdir = whole
+  assert results["env_steps"] == 64 and results["updates"] == 3 * 2
+  assert [p["env_steps"] for p in results["curve"]] == [0, 32, 64]
+  assert results["final"] == results["curve"][-1]
+  assert results["worst_of_last_quarter"] == results["final"]["optimal_rate"]
+  assert results["seconds"] >= results["final"]["seconds"] > 0.0
+  lines = list(read_json_lines(workdir / "metrics.jsonl"))
+  seen = [line["env_steps"] for line in lines if "optimal_rate" in line]
+  assert seen == [0, 32, 64]
+  assert sum("loss/value" in line for line in lines) == 3
+  assert results == json.loads((workdir / "results.json").read_text())
+
+
+@pytest.mark.parametrize("stop_at", [1, 3])
+def test_stopped_and_continued_is_the_same_to_the_last_bit(
+    config, tmp_path, stop_at
+):
+  expected, full = _train(config, tmp_path / "whole")
+  record = _Record()
+  with pytest.raises(train.Interrupted):
+    board_train.train(
+        config,
+        tmp_path / "parts",
+        begin=lambda _: Hooks(record, _after(stop_at)),
+    )
+  run, rest = _train(config, tmp_path / "parts")
+  jax.tree.map(np.testing.assert_array_equal, _arrays(run), _arrays(expected))
+  assert record.lines + rest.lines == full.lines
+  assert [p["optimal_rate"] for p in run.curve] == [
+      p["optimal_rate"] for p in expected.curve
+  ]
+
+
+def _after(count):
+  calls = []
+
+  def stop():
+    calls.append(1)
+    return len(calls) >= count
+
+  return stop
+
+
+def test_the_same_command_again_only_reads(whole, config):
+  results, workdir = whole
+  before = (workdir / "metrics.jsonl").read_text()
+  again = board_train.run_experiment(config, workdir)
+  assert again == results
+  assert (workdir / "metrics.jsonl").read_text() == before
+
+
+def test_a_run_is_restored_as_an_agent(whole, board_states):
+  _, workdir = whole
+  agent = mulearn.restore_agent(workdir)
+  assert int(agent.config.num_steps) == 64
+  plan = agent.plan(jax.random.key(0), board_states((), (4,)))
+  assert plan.action.shape == (2,) and plan.policy.shape == (2, 9)
+  again = mulearn.restore_agent(str(workdir)).plan(
+      jax.random.key(0), board_states((), (4,)), num_simulations=4
+  )
+  np.testing.assert_array_equal(plan.policy, again.policy)
+
+
+def test_what_is_no_run_cannot_be_restored(tmp_path):
+  with pytest.raises(CheckpointError, match="holds no run on a board"):
+    mulearn.restore_agent(tmp_path)
+  with pytest.raises(AttributeError, match="no_such_name"):
+    mulearn.no_such_name  # noqa: B018
+
+
+def test_configs_come_back_from_json(config):
+  values = json.loads(json.dumps(dataclasses.asdict(config)))
+  assert board_train.config_from_dict(Config, values) == config
+
+
+def test_one_command_is_one_run(config, tmp_path):
+  several = dataclasses.replace(config, num_seeds=2)
+  with pytest.raises(ValueError, match="num_seeds is 2"):
+    board_train.run_experiment(several, tmp_path)
