@@ -13,7 +13,9 @@ import json
 import os
 import pathlib
 import time
-from typing import Any
+from typing import Any, NamedTuple
+
+import jax
 
 from mulearn import board_run
 from mulearn import train as train_lib
@@ -48,7 +50,7 @@ def train(
     train.Interrupted: asked to stop; the run is saved.
     FloatingPointError: a loss is not finite; earlier checkpoints are kept.
   """
-  keys = train_lib.Keys.from_seed(config.seed)
+  keys = _Keys.from_seed(config.seed)
   checkpointer = Checkpointer(workdir / "checkpoints")
   run = board_run.begin(config, keys.init, keys.start)
   run.restore(checkpointer)
@@ -58,7 +60,7 @@ def train(
 
   while True:
     if _is_due(run):
-      _examine(run, keys.at(keys.evaluate, run.env_steps), hooks)
+      _examine(run, jax.random.fold_in(keys.examine, run.env_steps), hooks)
       clock.tick()
     if run.env_steps >= config.num_steps:
       break
@@ -66,8 +68,8 @@ def train(
     learns = enough >= config.replay.min_size
     metrics = board_run.play_and_learn(
         run,
-        keys.at(keys.act, run.env_steps),
-        keys.at(keys.learn, run.env_steps),
+        jax.random.fold_in(keys.act, run.env_steps),
+        jax.random.fold_in(keys.learn, run.env_steps),
         num_updates=board_run.updates_per_round(config) if learns else 0,
     )
     metrics = train_lib.check_finite(metrics)
@@ -171,7 +173,7 @@ def restore_agent(workdir: str | os.PathLike[str]) -> BoardAgent:
         " --workdir of one."
     )
   config = config_from_dict(Config, json.loads(path.read_text()))
-  keys = train_lib.Keys.from_seed(config.seed)
+  keys = _Keys.from_seed(config.seed)
   run = board_run.begin(config, keys.init, keys.start)
   if not run.restore(Checkpointer(workdir / "checkpoints")):
     raise CheckpointError(
@@ -183,14 +185,16 @@ def restore_agent(workdir: str | os.PathLike[str]) -> BoardAgent:
 def config_from_dict(kind: type, values: Mapping[str, Any]) -> Any:
   """A dataclass of configs from what `dataclasses.asdict` made of it."""
   fields = {f.name: f for f in dataclasses.fields(kind)}
-  return kind(**{
-      name: config_from_dict(fields[name].type, value)
-      if dataclasses.is_dataclass(fields[name].type)
-      else tuple(value)
-      if isinstance(value, list)
-      else value
-      for name, value in values.items()
-  })
+  return kind(
+      **{
+          name: config_from_dict(fields[name].type, value)
+          if dataclasses.is_dataclass(fields[name].type)
+          else tuple(value)
+          if isinstance(value, list)
+          else value
+          for name, value in values.items()
+      }
+  )
 
 
 def _is_due(run: BoardRun) -> bool:
@@ -209,6 +213,20 @@ def _examine(run: BoardRun, rng_key: Array, hooks: train_lib.Hooks) -> None:
   point = {"env_steps": run.env_steps, **found}
   run.curve.append(point | {"seconds": run.seconds})
   hooks.writer.write(int(run.state.step), point)
+
+
+class _Keys(NamedTuple):
+  """The seed's keys, one a purpose; a counter is folded in at each use."""
+
+  init: Array
+  start: Array
+  act: Array
+  learn: Array
+  examine: Array
+
+  @classmethod
+  def from_seed(cls, seed: int) -> "_Keys":
+    return cls(*jax.random.split(jax.random.key(seed), 5))
 
 
 class _Clock:
@@ -235,10 +253,12 @@ def _writer(workdir: pathlib.Path, run: BoardRun) -> MultiWriter:
     return line["env_steps"] <= now and not lost
 
   step = int(run.state.step)
-  return MultiWriter([
-      JsonLinesWriter(workdir / "metrics.jsonl", keep=keep),
-      TensorBoardWriter(workdir / "tensorboard", start_step=step + 1),
-  ])
+  return MultiWriter(
+      [
+          JsonLinesWriter(workdir / "metrics.jsonl", keep=keep),
+          TensorBoardWriter(workdir / "tensorboard", start_step=step + 1),
+      ]
+  )
 
 
 def _write(path: pathlib.Path, value: Any) -> None:

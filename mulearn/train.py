@@ -78,7 +78,7 @@ def train(
     Interrupted: `should_stop` of the hooks said so; the run is saved.
     FloatingPointError: a loss is not finite; earlier checkpoints are kept.
   """
-  keys = Keys.from_seed(config.seed)
+  keys = _Keys.from_seed(config.seed)
   checkpointer = Checkpointer(workdir / "checkpoints")
   run = run_lib.begin(config, keys.init, prior=prior, embed=embed, pool=pool)
   run.restore(checkpointer)
@@ -213,7 +213,7 @@ def check_finite(metrics: dict[str, Array]) -> dict[str, float]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Keys:
+class _Keys:
   """The seed's keys, one a purpose; a counter is folded in at each use."""
 
   init: Array
@@ -223,13 +223,11 @@ class Keys:
   evaluate: Array
 
   @classmethod
-  def from_seed(cls, seed: int) -> "Keys":
-    """The keys of a seed."""
+  def from_seed(cls, seed: int) -> "_Keys":
     return cls(*jax.random.split(jax.random.key(seed), 5))
 
   @staticmethod
   def at(key: Array, counter: int) -> Array:
-    """The key of one purpose at one moment."""
     return jax.random.fold_in(key, counter)
 
 

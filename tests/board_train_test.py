@@ -63,7 +63,8 @@ def test_it_learns_and_is_examined_at_both_ends(whole):
   seen = [line["env_steps"] for line in lines if "optimal_rate" in line]
   assert seen == [0, 32, 64]
   assert sum("loss/value" in line for line in lines) == 3
-  assert results == json.loads((workdir / "results.json").read_text())
+  written = json.loads((workdir / "results.json").read_text())
+  assert written == json.loads(json.dumps(results))
 
 
 @pytest.mark.parametrize("stop_at", [1, 3])

@@ -11,10 +11,12 @@ from absl import flags
 from ml_collections import config_flags
 import pytest
 
+from mulearn import board_run, study
 from mulearn import run as run_lib
-from mulearn import study
 from mulearn.config import Config
+from mulearn.env.board import GAMES as GAMES_ON_BOARDS
 from mulearn.env.text import GAMES, load_interface
+from mulearn.evaluate.solver import TABLES
 from mulearn.lm import __main__ as lm_main
 from mulearn.prior import __main__ as prior_main
 from mulearn.prior.build import KINDS
@@ -23,6 +25,7 @@ from mulearn.search.plan import POLICIES
 
 _ROOT = pathlib.Path(__file__).parent.parent
 _ARGUMENTS = {"demo": [""], "text_worlds": ["twc", "cookingworld", "mapreader"]}
+_BOARDS = {"tic_tac_toe": ["muzero", "alphazero"]}  # One run a command.
 _SHIPPED = [
     (name, game) for name, games in _ARGUMENTS.items() for game in games
 ]
@@ -58,7 +61,7 @@ def _fields(config: Config, prefix: str = "") -> set[str]:
 
 def test_every_experiment_is_listed_here():
   found = {p.parent.name for p in (_ROOT / "experiments").glob("*/config.py")}
-  assert found == set(_ARGUMENTS)
+  assert found == {*_ARGUMENTS, *_BOARDS}
   assert set(_module("text_worlds").GAMES) == set(_ARGUMENTS["text_worlds"])
 
 
@@ -89,6 +92,28 @@ def test_a_shipped_config_and_its_arms_are_sound(name, argument):
     else:
       assert one.imitation_steps
   assert len(learned) == 1  # All learning arms play the same number of steps.
+
+
+@pytest.mark.parametrize(
+    "name, arm", [(name, arm) for name, arms in _BOARDS.items() for arm in arms]
+)
+def test_a_shipped_run_on_a_board_is_sound(name, arm):
+  config = _load(name, arm)
+  assert _fields(config) == _fields(Config())
+  assert config.env.name in GAMES_ON_BOARDS and config.env.name in TABLES
+  assert config.model.kind == ("world" if arm == "muzero" else "simulator")
+  assert config.learn.unroll_steps == 0 or arm == "muzero"
+  assert config.search.num_eval_simulations <= 64
+  moves = board_run.moves_per_round(config)
+  board_run.updates_per_round(config)
+  board_run.replay_of(config)
+  assert moves < config.replay.min_size < config.num_steps
+  # The curve begins, goes on and ends with a point, some in the last quarter.
+  assert config.eval_every % moves == config.num_steps % config.eval_every == 0
+  assert config.num_steps // config.eval_every >= 8
+  assert config.num_seeds == 1 and not config.arms
+  with pytest.raises(ValueError, match="No arm 'dqn' here"):
+    _load(name, "dqn")
 
 
 @pytest.mark.parametrize("name, argument", _SHIPPED)
@@ -147,7 +172,7 @@ def test_the_readme_has_its_commands_and_each_experiment_a_readme():
   assert words[:2] == [["make", "demo"], ["make", "test"]]
   modules = {w[2] for w in words if w[:2] == ["python", "-m"]}
   assert modules >= {"mulearn.main", "mulearn.prior", "mulearn.lm"}
-  assert len(_READMES) == 1 + len(_ARGUMENTS)
+  assert len(_READMES) == 1 + len(_ARGUMENTS) + len(_BOARDS)
 
 
 @pytest.mark.parametrize("words", _COMMANDS)

@@ -146,7 +146,7 @@ def test_a_run_learns_and_says_so(whole, config, embed, pool):
   assert len(run.trust) == acts - first + 1
   fresh = run_lib.begin(
       config,
-      train.Keys.from_seed(config.seed).init,
+      train._Keys.from_seed(config.seed).init,
       prior=OpinionatedPrior(),
       embed=embed,
       pool=pool,

@@ -7,7 +7,6 @@ the rules need the state, a learned world the view of it.
 from collections.abc import Callable
 import dataclasses
 import functools
-from typing import Any
 
 from flax import nnx
 import jax

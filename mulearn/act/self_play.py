@@ -105,9 +105,7 @@ def _choose(
   """Random in the opening, then drawn from the policy, then as searched."""
   random_key, policy_key = jax.random.split(rng_key)
   invalid = jax.vmap(environment.invalid)(lanes.state)
-  random = jax.random.categorical(
-      random_key, jnp.where(invalid, -jnp.inf, 0.0)
-  )
+  random = jax.random.categorical(random_key, jnp.where(invalid, -jnp.inf, 0.0))
   logits = jnp.log(jnp.where(invalid, 0.0, plan.policy))
   drawn = jax.random.categorical(policy_key, logits / config.temperature)
   action = jnp.where(lanes.ply < config.temperature_plies, drawn, plan.action)

@@ -112,9 +112,7 @@ class Imaginer(Predictor):
     outcome = jax.nn.relu(self.outcome(hidden))
     latent = self.move_out(hidden)
     latent = latent - jnp.mean(latent, axis=-1, keepdims=True)
-    latent *= jax.lax.rsqrt(
-        jnp.mean(latent**2, axis=-1, keepdims=True) + 1e-6
-    )
+    latent *= jax.lax.rsqrt(jnp.mean(latent**2, axis=-1, keepdims=True) + 1e-6)
     return latent, self.reward(outcome), self.continues(outcome)[..., 0]
 
   def legal_logits(self, latent: Array) -> Array:

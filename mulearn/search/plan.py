@@ -71,6 +71,25 @@ def puct(config: SearchConfig, *, deterministic: bool = False) -> SearchFn:
 POLICIES = {"gumbel": gumbel, "puct": puct}
 
 
+def improved_value(plan: Plan) -> Array:
+  """What the improved policy is worth at the root, `[B]`.
+
+  The mean over simulations, `plan.value`, includes those that tried bad moves
+  on purpose; here each visited move counts by the policy that search returns.
+  Danihelka et al. 2022, https://openreview.net/forum?id=bERaNdoegnO.
+  """
+  tree = plan.tree
+  visited = tree.children_visits[:, 0] > 0
+  q_values = (
+      tree.children_rewards[:, 0]
+      + tree.children_discounts[:, 0] * tree.children_values[:, 0]
+  )
+  weights = jnp.where(visited, plan.policy, 0.0)
+  total = jnp.sum(weights, axis=-1)
+  value = jnp.sum(weights * q_values, axis=-1) / jnp.maximum(total, 1e-6)
+  return jnp.where(total > 1e-6, value, plan.value)
+
+
 def plan(
     model: Model,
     rng_key: Array,
@@ -121,22 +140,3 @@ def plan(
     )
 
   return search_shard(model, rng_key, root)
-
-
-def improved_value(plan: Plan) -> Array:
-  """What the improved policy is worth at the root, `[B]`.
-
-  The mean over simulations, `plan.value`, includes those that tried bad moves
-  on purpose; here each visited move counts by the policy that search returns.
-  Danihelka et al. 2022, https://openreview.net/forum?id=bERaNdoegnO.
-  """
-  tree = plan.tree
-  visited = tree.children_visits[:, 0] > 0
-  q_values = (
-      tree.children_rewards[:, 0]
-      + tree.children_discounts[:, 0] * tree.children_values[:, 0]
-  )
-  weights = jnp.where(visited, plan.policy, 0.0)
-  total = jnp.sum(weights, axis=-1)
-  value = jnp.sum(weights * q_values, axis=-1) / jnp.maximum(total, 1e-6)
-  return jnp.where(total > 1e-6, value, plan.value)

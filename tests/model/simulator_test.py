@@ -70,9 +70,7 @@ def _bare(settings, networks, rng_key, states, *, num_simulations):
   return search(
       (),
       rng_key,
-      mctx.RootFnOutput(
-          prior_logits=logits, value=value, embedding=states
-      ),
+      mctx.RootFnOutput(prior_logits=logits, value=value, embedding=states),
       recurrent_fn,
       num_simulations=num_simulations,
       invalid_actions=jax.vmap(game.invalid)(states),
