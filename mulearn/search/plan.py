@@ -112,12 +112,27 @@ def plan(
         num_simulations=num_simulations,
         invalid_actions=root.invalid,
     )
+    policy = jnp.where(root.invalid, 0.0, output.action_weights)
     return Plan(
         slot=output.action,
         action=recurrent.select_action(root.actions, output.action),
-        policy=jnp.where(root.invalid, 0.0, output.action_weights),
+        policy=policy,
+        improvement=_improvement(policy, root),
         value=output.search_tree.node_values[:, 0],
         tree=output.search_tree,
     )
 
   return search_shard(model, rng_key, root)
+
+
+def _improvement(policy: Array, root: Node) -> Array:
+  """Log-ratio of the search policy to the root's prior, `[B, K]`.
+
+  With Gumbel it is the scaled completed Q-value less a constant. A slot that
+  PUCT never visited counts as if it had had a hundredth of a visit's mass.
+  """
+  prior = jax.nn.log_softmax(
+      jnp.where(root.invalid, -jnp.inf, root.prior_logits)
+  )
+  ratio = jnp.log(jnp.maximum(policy, 1e-4)) - jnp.maximum(prior, -9.2)
+  return jnp.where(root.invalid, 0.0, ratio)
