@@ -11,7 +11,9 @@ import time
 import pytest
 
 from mulearn.evaluate.report import ARM_KEYS
+from mulearn.lm import METHODS
 from mulearn.metrics import read_json_lines
+from mulearn.prior.prompts import PROMPTS
 
 _ROOT = pathlib.Path(__file__).parent.parent
 _DEMO = _ROOT / "experiments" / "demo" / "config.py"
@@ -153,7 +155,7 @@ def test_pictures_and_metrics_are_there(finished):
   assert tree.lstrip().startswith(("<svg", "<?xml"))
   assert "take" in tree or "put" in tree
   calibration = json.loads((workdir / "calibration.json").read_text())
-  assert len(calibration["rows"]) == 15
+  assert len(calibration["rows"]) == len(PROMPTS) * len(METHODS)
   for arm in ("muzero", "muzero_lm", "imitation_muzero_lm"):
     run = workdir / arm / "seed_0"
     lines = list(read_json_lines(run / "metrics.jsonl"))
