@@ -25,7 +25,7 @@ class Language:
       config: which model, in which number format.
       cache_path: of the answers; a file in the user's cache if None.
     """
-    path = cache_path or default_directory() / "scores.sqlite"
+    path = cache_path or default_directory() / "answers.sqlite"
     self._cache = Cache(path)
     self.load = functools.cache(lambda: lm.load(config.model, config.dtype))
     known = lm.KNOWN_MODELS.get(config.model)

@@ -11,6 +11,9 @@ from mulearn.env.base import TextObservation
 from mulearn.prior import prompts
 from mulearn.prior.cache import Cache, digest
 
+# Names what an answer holds, so that those of another form are not found.
+_FORM = "nats of every token"
+
 
 @dataclasses.dataclass(frozen=True)
 class Scoring:
@@ -68,7 +71,7 @@ class RawScores:
     """
     prefix = prompts.prefix(prompt)
     keys = [
-        [digest(self._name, prefix, context, command) for command in group]
+        [digest(_FORM, self._name, prefix, context, c) for c in group]
         for context, group in zip(contexts, commands)
     ]
     new = {

@@ -7,6 +7,7 @@ same Gumbel noise, so the shard's index is folded into it.
 
 from collections.abc import Callable
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -128,11 +129,12 @@ def plan(
 def _improvement(policy: Array, root: Node) -> Array:
   """Log-ratio of the search policy to the root's prior, `[B, K]`.
 
-  With Gumbel it is the scaled completed Q-value less a constant. A slot that
-  PUCT never visited counts as if it had had a hundredth of a visit's mass.
+  With Gumbel it is the scaled completed Q-value less a constant. A mass below
+  1e-4 counts as 1e-4 in both, as that of a slot that PUCT never visited.
   """
   prior = jax.nn.log_softmax(
       jnp.where(root.invalid, -jnp.inf, root.prior_logits)
   )
-  ratio = jnp.log(jnp.maximum(policy, 1e-4)) - jnp.maximum(prior, -9.2)
+  least = math.log(1e-4)
+  ratio = jnp.maximum(jnp.log(policy), least) - jnp.maximum(prior, least)
   return jnp.where(root.invalid, 0.0, ratio)
