@@ -259,6 +259,7 @@ def _example_move(config: Config) -> Trajectory:
       prior_logits=actions,
       invalid=actions.astype(bool),
       policy=actions,
+      improvement=actions,
       value=scalar,
       action=jnp.zeros((), jnp.int32),
       reward=scalar,

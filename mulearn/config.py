@@ -35,7 +35,8 @@ class PriorConfig:
   kind: str = "language"  # language, uniform or shuffled
   model: str = "smollm2-135m"  # a name known to lm.load, or a path
   dtype: str = "float32"  # float32 or bfloat16
-  method: str = "calibrated"  # calibrated, mean, sum, half_pmi, pmi or byte
+  prompt: str = "calibrated"  # calibrated, or a name in prior/prompts.py
+  method: str = "calibrated"  # calibrated, or a name in lm.METHODS
   temperature: float = 0.0  # of the scores; 0 = calibrated on train games
   calibration_games: int = 40  # train games whose gold commands calibrate
   fusion: str = "gated"  # gated, product, annealed, exponent or head
@@ -93,6 +94,7 @@ class ReplayConfig:
   batch_size: int = 128  # sequences an update
   min_size: int = 512  # environment steps before the first update
   prioritised: bool = False  # sample by value error (alpha 0.6, beta 0.4)
+  reanalysed_per_env_step: float = 0.0  # stored moves searched again
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)

@@ -163,19 +163,31 @@ def replay_of(config: Config) -> Replay:
 
 
 def updates_per_act(config: Config) -> int:
-  """Optimiser steps after every act of all lanes: a fixed ratio.
+  """Optimiser steps after every act of all lanes; see `_per_act`."""
+  ratio = config.learn.updates_per_env_step
+  return _per_act(config, "learn.updates_per_env_step", ratio, at_least=1)
+
+
+def reanalysed_per_act(config: Config) -> int:
+  """Stored moves that are searched again after every act; see `_per_act`."""
+  ratio = config.replay.reanalysed_per_env_step
+  return _per_act(config, "replay.reanalysed_per_env_step", ratio, at_least=0)
+
+
+def _per_act(config: Config, name: str, ratio: float, *, at_least: int) -> int:
+  """A fixed ratio to the moves played, as a number for each act of all lanes.
 
   Raises:
-    ValueError: if the ratio of updates to moves does not come out whole.
+    ValueError: if the ratio does not come out whole.
   """
-  updates = config.learn.updates_per_env_step * config.env.num_lanes
-  if updates < 1 or updates != int(updates):
+  count = round(ratio * config.env.num_lanes, 6)
+  if count < at_least or count != int(count):
     raise ValueError(
-        f"learn.updates_per_env_step x env.num_lanes is {updates:g}; a whole"
-        " number of at least 1 is needed, so that data and updates keep their"
-        " ratio whatever the speed."
+        f"{name} x env.num_lanes is {count:g}; a whole number of at least"
+        f" {at_least} is needed, so that data and work keep their ratio"
+        " whatever the speed."
     )
-  return int(updates)
+  return int(count)
 
 
 def learn_settings(config: Config) -> dict[str, Any]:
@@ -206,11 +218,13 @@ def _example_move(config: Config) -> Trajectory:
           facts,
           facts,
           np.zeros(slots, np.int32),
+          np.zeros(slots, np.float32),
           np.zeros(config.model.max_history, np.int32),
       ),
       prior_logits=np.zeros(slots, np.float32),
       invalid=np.zeros(slots, bool),
       policy=np.zeros(slots, np.float32),
+      improvement=np.zeros(slots, np.float32),
       value=scalar,
       action=Action(np.zeros((), np.int32), scalar, scalar),
       reward=scalar,

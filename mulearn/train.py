@@ -21,6 +21,7 @@ from mulearn.env.base import FOLD_SEEDS
 from mulearn.env.pool import TextPool
 from mulearn.evaluate import play as play_lib
 from mulearn.learn.imitate import encode_episode
+from mulearn.learn.reanalyse import reanalyse
 from mulearn.learn.step import learn_from_batch, learn_from_replay
 from mulearn.metrics import Writer
 from mulearn.prior.base import Prior
@@ -98,12 +99,19 @@ def train(
     run.env_steps += run.actor.num_lanes
     metrics = run.actor.recent()
     if int(num_moves(run.memory)) >= config.replay.min_size:
+      _reanalyse(run, keys.at(keys.reanalyse, run.env_steps))
       metrics |= _learn(run, keys.at(keys.learn, run.env_steps))
     _report(run, "search", run.env_steps, config.num_steps, metrics, hooks)
     saver.maybe_save()
   saver.save()
   checkpointer.close()
   return run
+
+
+def _reanalyse(run: Run, rng_key: Array) -> None:
+  """Searches as many stored moves again as the ratio to acting asks for."""
+  if num_moves := run_lib.reanalysed_per_act(run.config):
+    run.memory = reanalyse(run.agent, run.memory, rng_key, num_moves=num_moves)
 
 
 def _learn(run: Run, rng_key: Array) -> dict[str, float]:
@@ -221,10 +229,11 @@ class _Keys:
   act: Array
   learn: Array
   evaluate: Array
+  reanalyse: Array
 
   @classmethod
   def from_seed(cls, seed: int) -> "_Keys":
-    return cls(*jax.random.split(jax.random.key(seed), 5))
+    return cls(*jax.random.split(jax.random.key(seed), 6))
 
   @staticmethod
   def at(key: Array, counter: int) -> Array:

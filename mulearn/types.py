@@ -47,6 +47,9 @@ class Plan(NamedTuple):
     slot: the chosen slot, `[B]`.
     action: what that slot stands for, `[B, ...]`.
     policy: the improved policy over slots, the target of learning, `[B, K]`.
+    improvement: by how many nats search raised each slot above the policy that
+      entered it, up to a constant: what search found out, 0 where a slot is
+      invalid, `[B, K]`.
     value: the root's value after search, `[B]`.
     tree: the whole mctx tree, for pictures and for models that explore.
   """
@@ -54,6 +57,7 @@ class Plan(NamedTuple):
   slot: Array
   action: Array
   policy: Array
+  improvement: Array
   value: Array
   tree: PyTree
 
@@ -68,6 +72,8 @@ class Trajectory(NamedTuple):
     prior_logits: the language prior at `t`, zeros for none, `[B, T, K]`.
     invalid: slots that were not admissible at `t`, `[B, T, K]`.
     policy: search policy at `t`, `[B, T, K]`.
+    improvement: of that policy over the one that entered search (see `Plan`),
+      by which the trust is fitted, `[B, T, K]`.
     value: root value after search at `t`, `[B, T]`.
     action: the action taken at `t`, in the model's terms, `[B, T, ...]`.
     reward: reward of that action, `[B, T]`.
@@ -82,6 +88,7 @@ class Trajectory(NamedTuple):
   prior_logits: Array
   invalid: Array
   policy: Array
+  improvement: Array
   value: Array
   action: PyTree
   reward: Array

@@ -4,6 +4,7 @@ A test that wants several devices starts a subprocess with XLA_FLAGS of its
 own, because the number of devices is fixed when JAX first looks for them.
 """
 
+import dataclasses
 import hashlib
 import os
 import pathlib
@@ -68,6 +69,19 @@ def rooms():
       room("attic", "go down", "take hat"),
       room("hall", "go up", "go west", "take shoe"),
       room("cellar", "go east", "open box", "put hat in box", "take lamp"),
+  ]
+
+
+@pytest.fixture(scope="session")
+def known_rooms(rooms):
+  """The rooms again, at a sight where the first command was given before."""
+  return [
+      dataclasses.replace(
+          room,
+          history=(room.commands[0], "look around", room.commands[1]),
+          tried=room.commands[:1],
+      )
+      for room in rooms
   ]
 
 

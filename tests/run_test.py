@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from mulearn import run as run_lib
-from mulearn.config import Config, EnvConfig, LearnConfig, PriorConfig
+from mulearn.config import (
+    Config,
+    EnvConfig,
+    LearnConfig,
+    PriorConfig,
+    ReplayConfig,
+)
 
 
 def test_lanes_of_acting_and_of_evaluation_are_apart():
@@ -39,6 +45,18 @@ def test_a_ratio_that_does_not_come_out_whole_is_an_error(lanes, ratio):
   )
   with pytest.raises(ValueError, match="updates_per_env_step"):
     run_lib.updates_per_act(config)
+
+
+@pytest.mark.parametrize("lanes, ratio, moves", [(16, 0.0, 0), (100, 0.29, 29)])
+def test_reanalysed_moves_keep_their_ratio(lanes, ratio, moves):
+  config = Config(
+      env=EnvConfig(num_lanes=lanes),
+      replay=ReplayConfig(reanalysed_per_env_step=ratio),
+  )
+  assert run_lib.reanalysed_per_act(config) == moves
+  config.replay.reanalysed_per_env_step = 0.005
+  with pytest.raises(ValueError, match="reanalysed_per_env_step"):
+    run_lib.reanalysed_per_act(config)
 
 
 def test_a_sequence_holds_what_the_loss_looks_at():

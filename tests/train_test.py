@@ -1,6 +1,7 @@
 """A run on a real game: stopping anywhere changes nothing, NaN stops it."""
 
 import dataclasses
+import types
 
 import jax
 import numpy as np
@@ -235,3 +236,55 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_one(
   assert int(run.state.step) == 10
   for leaf in jax.tree.leaves(run.state.params):
     assert np.isfinite(np.asarray(leaf)).all()
+
+
+@pytest.mark.parametrize(
+    "ratio, num_moves", [(0.0, None), (0.5, 1), (1.0, 2), (2.5, 5)]
+)
+def test_as_many_moves_are_searched_again_as_the_ratio_asks(
+    config, monkeypatch, ratio, num_moves
+):
+  calls = []
+
+  def note(agent, memory, rng_key, *, num_moves):
+    calls.append((agent, memory, num_moves))
+    return "new"
+
+  monkeypatch.setattr(train, "reanalyse", note)
+  run = types.SimpleNamespace(
+      config=_reanalysing(config, ratio),
+      actor=types.SimpleNamespace(num_lanes=2),
+      agent="agent",
+      memory="old",
+  )
+  train._reanalyse(run, jax.random.key(0))
+  if num_moves is None:
+    assert not calls and run.memory == "old"
+  else:
+    assert calls == [("agent", "old", num_moves)] and run.memory == "new"
+
+
+def _reanalysing(config, ratio):
+  replay = dataclasses.replace(config.replay, reanalysed_per_env_step=ratio)
+  return dataclasses.replace(config, replay=replay)
+
+
+def test_a_run_that_reanalyses_goes_on_to_the_last_bit(
+    whole, config, learn, tmp_path
+):
+  plain, _, _ = whole
+  config = _reanalysing(config, 1.0)
+  record, first, second = Record(), Record(), Record()
+  expected = learn(config, tmp_path / "whole", record)
+  with pytest.raises(train.Interrupted):
+    learn(config, tmp_path / "cut", first, stop_at=10)
+  assert len(first.lines) < len(record.lines)
+  run = learn(config, tmp_path / "cut", second)
+  assert second.began != (0, 0)
+  _assert_equal_runs(run, expected)
+  assert first.lines + second.lines == record.lines
+  # It costs no game and no optimiser step, and it changes what is learned.
+  assert run.env_steps == plain.env_steps
+  assert int(run.state.step) == int(plain.state.step)
+  policies = [np.asarray(r.memory.experience.policy) for r in (run, plain)]
+  assert (policies[0] != policies[1]).any()

@@ -216,6 +216,6 @@ def _glance(
   model = settings.world(networks, table, vocabulary)
   node = model.root(jax.random.key(0), observation, prior_logits)
   head = networks.policy_logits(
-      table, node.state[0], observation.commands, observation.history
+      table, node.state[0], observation.commands, observation.tried
   )
   return node, mask_logits(head, observation.invalid)

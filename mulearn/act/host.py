@@ -101,6 +101,7 @@ class Actor:
         prior_logits=prior,
         invalid=numbers.invalid,
         policy=np.asarray(plan.policy),
+        improvement=np.asarray(plan.improvement),
         value=np.asarray(plan.value),
         action=jax.tree.map(np.asarray, plan.action),
         reward=np.array([s.reward for s in steps], np.float32),

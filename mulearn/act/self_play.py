@@ -131,6 +131,7 @@ def _step(
       prior_logits=jnp.zeros(plan.policy.shape),
       invalid=jax.vmap(environment.invalid)(before),
       policy=plan.policy,
+      improvement=plan.improvement,
       value=plan_lib.improved_value(plan),
       action=action,
       reward=jax.vmap(environment.reward)(state),

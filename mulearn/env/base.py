@@ -7,6 +7,7 @@ Nothing here imports JAX, since the workers of `env.pool` must not.
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable
 import dataclasses
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -70,6 +71,7 @@ class TextObservation:
       is carried, notes. It holds no memory of commands, so that states recur.
     commands: the admissible commands, sorted and unique.
     history: the commands given so far in this game, the newest last.
+    tried: those of them that were given at this very sight (`tried_before`).
   """
 
   task: str
@@ -77,6 +79,7 @@ class TextObservation:
   prompt: str
   commands: tuple[str, ...]
   history: tuple[str, ...] = ()
+  tried: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +103,18 @@ class TextStep:
   truncated: bool
   score: float
   success: bool
+
+
+def tried_before(
+    past: Iterable[tuple[Hashable, str]], sight: Hashable
+) -> tuple[str, ...]:
+  """Commands of (sight, command) pairs that were given at this sight.
+
+  What looks the same answers the same, mostly: a player who knows what was
+  tried here does not walk in circles.
+  """
+  given = (command for seen, command in past if seen == sight)
+  return tuple(dict.fromkeys(given))
 
 
 def is_held_out(seed: int) -> bool:

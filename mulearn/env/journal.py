@@ -24,6 +24,8 @@ class Journal:
     self._notes: dict[tuple[str, str], None] = {}
     self._scenes: dict[str, scene_lib.Scene] = {}
     self._commands: list[str] = []
+    self._sight: tuple[str, tuple[str, ...]] | None = None
+    self._past: list[tuple[object, str]] = []  # Sights, and what was done.
 
   def record(self, command: str, answer: str) -> None:
     """Remembers a command and writes down what was read.
@@ -33,6 +35,7 @@ class Journal:
       answer: the simulator's direct answer to it.
     """
     self._commands.append(command)
+    self._past.append((self._sight, command))
     reads = command.startswith("read ") or command == "task"
     # The task itself is always in view.
     if reads and " ".join(answer.split()) != self._source:
@@ -56,12 +59,15 @@ class Journal:
     # The most recent room is the last key.
     self._scenes.pop(scene.room, None)
     self._scenes[scene.room] = scene
+    prompt = self._prompt(scene, carried)
+    self._sight = (prompt, tuple(sorted(set(commands))))
     return base.TextObservation(
         task=self._task,
         facts=self._facts(scene, carried),
-        prompt=self._prompt(scene, carried),
-        commands=tuple(sorted(set(commands))),
+        prompt=prompt,
+        commands=self._sight[1],
         history=tuple(self._commands),
+        tried=base.tried_before(self._past, self._sight),
     )
 
   def _facts(

@@ -36,6 +36,7 @@ def turn(
       prior_logits=turn_slots(trajectory.prior_logits),
       invalid=turn_slots(trajectory.invalid),
       policy=turn_slots(trajectory.policy),
+      improvement=turn_slots(trajectory.improvement),
       action=jnp.take_along_axis(places, trajectory.action, axis=1),
   )
 

@@ -58,6 +58,7 @@ def encode_episode(
       prior_logits=prior_logits,
       invalid=numbers.invalid,
       policy=policy,
+      improvement=policy,  # The trust is fitted by its mass on this command.
       value=np.array(
           [g if v is None else v for g, v in zip(returns, recorded)], np.float32
       ),

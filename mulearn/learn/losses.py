@@ -90,9 +90,7 @@ def world_loss(
   )
   commands, invalid = seen.observation.commands, seen.invalid
   head = mask_logits(
-      networks.policy_logits(
-          table, latents, commands, seen.observation.history
-      ),
+      networks.policy_logits(table, latents, commands, seen.observation.tried),
       invalid,
   )
   value_logits = networks.value_logits(latents)
@@ -121,12 +119,7 @@ def world_loss(
       networks.gate[...],
   )
   held_out = seen.held_out[:, 0]
-  gate = _gate_loss(
-      fused,
-      commands[:, 0] == seen.action.command[:, :1],
-      targets.value[:, 0] - seen.value[:, 0],
-      held_out,
-  )
+  gate = _gate_loss(fused, seen.improvement[:, 0], held_out, invalid[:, 0])
 
   def average(x, mask):
     return jnp.sum(x * mask * weights[:, None]) / mask.size
@@ -180,27 +173,30 @@ def _prior_loss(
 
 
 def _gate_loss(
-    log_probs: Array, taken: Array, advantage: Array, held_out: Array
+    log_probs: Array, improvement: Array, held_out: Array, invalid: Array
 ) -> Array:
-  """How well the fused policy weighs commands that did better than expected.
+  """How little of its mass the fused policy puts where search found it good.
 
-  `-mean(A log P(a))` over moves of held-out train games: the head knows the
+  `-mean(sum_a P(a) A(a))` with `A` the improvement that search proposed (with
+  Gumbel: completed Q-values), over held-out train games: the head knows the
   other games by heart and would not need the prior. The likelihood of the
-  search policy will not do in its place: noise in the values makes that policy
-  flatter than `P`, and the flatter of the two experts wins, whatever it knows.
-  Williams 1992, "Simple statistical gradient-following algorithms",
-  https://doi.org/10.1007/BF00992696.
+  search policy would not do: noise in the values makes that policy flatter than
+  `P`, and the flatter of the two experts would win, whatever it knows; here
+  noise that knows nothing of the two averages out. It is the policy gradient
+  over all actions of Sutton et al. 1999, "Policy gradient methods for
+  reinforcement learning with function approximation".
 
   Args:
     log_probs: of the fusion rule, where only the gate has a gradient, `[B, K]`.
-    taken: True at the slot that was played, `[B, K]`.
-    advantage: return after the move less the value before it, `[B]`.
+    improvement: of the search policy over the policy that entered it, `[B, K]`.
     held_out: True in games that the head does not learn from, `[B]`.
+    invalid: True where a slot holds no command, `[B, K]`.
   """
   count = jnp.maximum(jnp.sum(held_out), 1)
-  advantage -= jnp.sum(advantage * held_out) / count
-  log_prob = jnp.sum(jnp.where(taken, log_probs, 0.0), axis=-1)
-  return -jnp.sum(advantage * log_prob * held_out) / count
+  gain = jnp.sum(
+      jnp.where(invalid, 0.0, jnp.exp(log_probs) * improvement), axis=-1
+  )
+  return -jnp.sum(gain * held_out) / count
 
 
 def _admissible_loss(

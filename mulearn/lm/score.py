@@ -271,6 +271,8 @@ def score(
   Raises:
     ValueError: the method is unknown, or see `Scorer.__call__`.
   """
+  if method not in METHODS:  # Said before the model is asked.
+    raise ValueError(f"No scoring method {method!r}; there are {METHODS}.")
   scorer = Scorer(model, prefix)
   scores = scorer(contexts, candidates, boundary)
   texts = sorted({text for group in candidates for text in group})

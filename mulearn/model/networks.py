@@ -15,6 +15,8 @@ import jax.numpy as jnp
 from mulearn.config import ModelConfig
 from mulearn.types import Array
 
+_AGAIN = -6.0  # nats: what was tried at this very sight is of little use
+
 
 class Observation(NamedTuple):
   """What a text network reads; row 0 of the phrase table is padding.
@@ -23,6 +25,7 @@ class Observation(NamedTuple):
     facts: phrase of each fact, `[B, F]`.
     roles: role of each fact (room, exit, carrying, ...), `[B, F]`.
     commands: phrase of each admissible command, `[B, K]`.
+    tried: 1 where a command was given before at this very sight, `[B, K]`.
     history: phrases of the commands given in this game, the newest last and
       zeros before the first, `[B, H]`.
   """
@@ -30,6 +33,7 @@ class Observation(NamedTuple):
   facts: Array
   roles: Array
   commands: Array
+  tried: Array
   history: Array
 
   @property
@@ -43,7 +47,8 @@ class Action(NamedTuple):
 
   Attributes:
     command: its phrase, `[...]`.
-    tried: 1 if it was given before in this game, `[...]`.
+    tried: 1 if it was given before: at the same sight, if it is a real one;
+      in this game, if it is imagined, `[...]`.
     prior: the language model's log-probability of it; 0 for none, `[...]`.
   """
 
@@ -68,7 +73,16 @@ class Head(nnx.Module):
     self.latent = nnx.Linear(width, hidden, rngs=rngs)
     self.phrase = nnx.Linear(text_width, hidden, use_bias=False, rngs=rngs)
     self.out = nnx.Linear(hidden, 1, kernel_init=zeros, rngs=rngs)
-    self.again = nnx.Linear(width, 1, kernel_init=zeros, rngs=rngs)
+    self.again = nnx.Linear(
+        width,
+        1,
+        kernel_init=zeros,
+        bias_init=nnx.initializers.constant(_AGAIN),
+        rngs=rngs,
+    )
+    self.phrase_again = nnx.Linear(
+        text_width, 1, use_bias=False, kernel_init=zeros, rngs=rngs
+    )
 
   def __call__(
       self, latent: Array, phrases: Array, tried: Array | None = None
@@ -83,7 +97,8 @@ class Head(nnx.Module):
     )
     logits = match + self.out(hidden)[..., 0]
     if tried is not None:
-      logits += tried * self.again(latent)
+      again = self.again(latent) + self.phrase_again(phrases)[..., 0]
+      logits += tried * again
     return logits
 
 
@@ -113,8 +128,11 @@ class Networks(nnx.Module):
     self.merge_out = linear(width, width)
     self.latent_norm = nnx.LayerNorm(width, rngs=rngs)
     self.action = linear(text_width, width)
-    self.action_features = linear(2, width, use_bias=False)
+    self.action_again = linear(text_width, width)
+    self.action_prior = linear(1, width, use_bias=False)
     self.dynamics_in = linear(width, width)
+    self.compare_latent = linear(width, width)
+    self.compare_action = linear(text_width, width)
     self.dynamics_hidden = linear(width, width)
     self.dynamics_out = linear(width, width)
     self.outcome = linear(width, width)
@@ -165,11 +183,15 @@ class Networks(nnx.Module):
     """
     # The language model's opinion is an input, unless it is not trusted at all.
     heard = jax.lax.stop_gradient(jax.nn.sigmoid(self.gate[...]) > 0.0)
-    features = jnp.stack([action.tried, 0.3 * heard * action.prior], axis=-1)
+    prior = 0.3 * heard * action.prior[..., None]
+    embedding = table[action.command]
+    match = self.compare_latent(latent) * self.compare_action(embedding)
     hidden = jax.nn.relu(
         self.dynamics_in(latent)
-        + self.action(table[action.command])
-        + self.action_features(features)
+        + self.action(embedding)
+        + self.action_prior(prior)
+        + action.tried[..., None] * self.action_again(embedding)
+        + match
     )
     hidden = jax.nn.relu(self.dynamics_hidden(hidden))
     outcome = jax.nn.relu(self.outcome(hidden))
@@ -181,10 +203,9 @@ class Networks(nnx.Module):
     return self.value(jax.nn.relu(self.value_hidden(latent)))
 
   def policy_logits(
-      self, table: Array, latent: Array, commands: Array, history: Array
+      self, table: Array, latent: Array, commands: Array, tried: Array
   ) -> Array:
-    """Policy head `[..., K]` over commands `[..., K]`, given the history."""
-    tried = was_tried(commands, history)
+    """Policy head `[..., K]` over commands `[..., K]`, `tried` or not."""
     return self.policy(latent, table[commands], tried)
 
   def prior_logits(self, table: Array, latent: Array, commands: Array) -> Array:

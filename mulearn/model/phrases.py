@@ -116,7 +116,7 @@ class PhraseTable:
         (acting on train games does, evaluation does not).
 
     Returns:
-      An `Observation` of int32 arrays.
+      An `Observation` of numpy arrays.
 
     Raises:
       ValueError: if an observation has more commands than slots.
@@ -125,6 +125,7 @@ class PhraseTable:
     facts = np.zeros((size, config.max_facts), np.int32)
     roles = np.zeros((size, config.max_facts), np.int32)
     commands = np.zeros((size, config.num_slots), np.int32)
+    tried = np.zeros((size, config.num_slots), np.float32)
     history = np.zeros((size, config.max_history), np.int32)
     read = [_read_facts(o.facts)[: config.max_facts] for o in observations]
     for observation, pairs in zip(observations, read):
@@ -141,13 +142,15 @@ class PhraseTable:
       roles[i, : len(pairs)] = [role for _, role in pairs]
       numbers = [self._index[text] for text in observation.commands]
       commands[i, : len(numbers)] = numbers
+      again = [text in observation.tried for text in observation.commands]
+      tried[i, : len(again)] = again
       given = observation.history[-config.max_history :]
       if given:
         history[i, -len(given) :] = [self._index[text] for text in given]
     if learn and not self._vocabulary[commands[commands > 0]].all():
       self._vocabulary[commands[commands > 0]] = True
       self._device = None
-    return Observation(facts, roles, commands, history)
+    return Observation(facts, roles, commands, tried, history)
 
   def arrays(self) -> tuple[Array, Array]:
     """Embeddings `[P, E]` and vocabulary `[P]`, on the device."""
@@ -181,9 +184,11 @@ def take_action(
 ) -> Action:
   """The command of each slot `[B]`, as the learned world takes it."""
   rows = np.arange(len(slots))
-  command = observation.commands[rows, slots]
-  tried = (observation.history == command[:, None]).any(axis=1)
-  return Action(command, tried.astype(np.float32), prior_logits[rows, slots])
+  return Action(
+      observation.commands[rows, slots],
+      observation.tried[rows, slots],
+      prior_logits[rows, slots],
+  )
 
 
 def _read_facts(facts: Sequence[str]) -> list[tuple[str, int]]:

@@ -56,6 +56,7 @@ class WorldModel:
     return self._node(
         latent,
         observation.commands,
+        observation.tried,
         jnp.zeros_like(prior_logits),
         prior_logits,
         (observation.commands, observation.history),
@@ -82,6 +83,7 @@ class WorldModel:
     return self._node(
         latent,
         commands,
+        was_tried(commands, history),
         admissible,
         prior,
         (root_commands, history),
@@ -93,6 +95,7 @@ class WorldModel:
       self,
       latent,
       commands,
+      tried,
       admissible,
       prior_logits,
       memory,
@@ -101,13 +104,12 @@ class WorldModel:
       discount,
   ) -> Node:
     invalid = commands == 0
-    _, history = memory
-    head = self.networks.policy_logits(self.table, latent, commands, history)
+    head = self.networks.policy_logits(self.table, latent, commands, tried)
     head = mask_logits(head + admissible, invalid)
     prior_logits = jnp.where(invalid, 0.0, prior_logits)
     return Node(
         state=(latent, *memory),
-        actions=Action(commands, was_tried(commands, history), prior_logits),
+        actions=Action(commands, tried, prior_logits),
         prior_logits=self.fusion(head, prior_logits, self.networks.gate[...]),
         invalid=invalid,
         value=self.support.to_scalar(self.networks.value_logits(latent)),

@@ -6,7 +6,7 @@ import pathlib
 
 from mulearn import lm
 from mulearn.config import ModelConfig, PriorConfig
-from mulearn.prior import base, calibrate, language
+from mulearn.prior import base, calibrate, language, prompts
 from mulearn.prior.cache import Cache, default_directory
 from mulearn.prior.embedding import Embedding
 
@@ -49,17 +49,21 @@ def choose_scoring(
   """The configured scoring, with everything left open calibrated.
 
   Args:
-    config: a method or "calibrated"; a temperature or 0.
+    config: prompt and method, or "calibrated"; a temperature or 0.
     raw: asks the language model.
     demonstrations: of train games.
 
   Returns:
     The scoring, and the table of what was tried, the likeliest first.
   """
-  methods = language.METHODS
+  methods, names = lm.METHODS, tuple(prompts.PROMPTS)
   if config.method != "calibrated":
     methods = (config.method,)
-  rows = calibrate.calibrate(raw, demonstrations, methods=methods)
+  if config.prompt != "calibrated":
+    names = (config.prompt,)
+  rows = calibrate.calibrate(
+      raw, demonstrations, prompt_names=names, methods=methods
+  )
   scoring = rows[0].scoring
   if config.temperature:
     scoring = language.Scoring(

@@ -11,6 +11,7 @@ import numpy as np
 import rich.console
 import rich.table
 
+from mulearn import lm
 from mulearn.env.base import GameSpec, TextObservation
 from mulearn.env.gold import GoldSource
 from mulearn.env.jvm import Jvm
@@ -81,7 +82,7 @@ def calibrate(
     demonstrations: Sequence[Demonstration],
     *,
     prompt_names: Sequence[str] = tuple(prompts.PROMPTS),
-    methods: Sequence[str] = language.METHODS,
+    methods: Sequence[str] = lm.METHODS,
 ) -> list[Row]:
   """Tries every prompt and method, each at its best temperature.
 
@@ -89,7 +90,7 @@ def calibrate(
     raw: asks the language model.
     demonstrations: of train games.
     prompt_names: names in `prompts.PROMPTS`.
-    methods: names in `language.METHODS`.
+    methods: names in `lm.METHODS`.
 
   Returns:
     Rows, the likeliest first.

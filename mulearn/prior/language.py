@@ -11,7 +11,8 @@ from mulearn.env.base import TextObservation
 from mulearn.prior import prompts
 from mulearn.prior.cache import Cache, digest
 
-METHODS = ("mean", "half_pmi", "pmi", "sum", "byte")
+# Names what an answer holds, so that those of another form are not found.
+_FORM = "nats of every token"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,8 +21,7 @@ class Scoring:
 
   Attributes:
     prompt: a name in `prompts.PROMPTS`.
-    method: mean (nats a token), sum, byte (nats a byte), pmi or half_pmi; see
-      `normalise`.
+    method: one of `lm.METHODS`; see `lm.normalise`.
     temperature: of the softmax over the method's scores.
   """
 
@@ -58,7 +58,7 @@ class RawScores:
       prompt: str,
       contexts: Sequence[str],
       commands: Sequence[Sequence[str]],
-  ) -> list[np.ndarray]:
+  ) -> list[lm.Scores]:
     """Scores every command of every context.
 
     Args:
@@ -67,12 +67,11 @@ class RawScores:
       commands: of each observation.
 
     Returns:
-      For each context `[A, 3]`: nats of the command and its boundary, the
-      number of tokens, and the number of bytes.
+      For each context what the model says of its commands and their boundary.
     """
     prefix = prompts.prefix(prompt)
     keys = [
-        [digest(self._name, prefix, context, command) for command in group]
+        [digest(_FORM, self._name, prefix, context, c) for c in group]
         for context, group in zip(contexts, commands)
     ]
     new = {
@@ -94,14 +93,13 @@ class RawScores:
         rows = {k: known[k] for k in keys[i] if k not in self._memory}
         if rows:  # Else a longer list of the same context held them all.
           row = next(iter(rows.values()))
-          self.num_tokens += int(sum(r[1] for r in rows.values()) + row[3])
+          self.num_tokens += int(row[0])
+          self.num_tokens += sum(len(r) // 2 - 1 for r in rows.values())
           self._memory.update(rows)
-    return [
-        np.array([self._memory[key] for key in group])[:, :3] for group in keys
-    ]
+    return [_scores([self._memory[key] for key in group]) for group in keys]
 
   def _ask(self, prefix, contexts, commands, keys, indices):
-    """Answers `[nats, tokens, bytes, context tokens]` by key, now on disk."""
+    """Answers by key, now on disk; see `_scores` for their form."""
     if not indices:
       return {}
     if prefix not in self._scorers:
@@ -114,10 +112,23 @@ class RawScores:
     answers = {}
     for i, score in zip(indices, scores):
       length = len(scorer.model.tokenizer.encode(contexts[i]))
-      rows = np.stack([*score, np.full(len(keys[i]), length)], axis=1)
-      answers.update(zip(keys[i], rows.astype(np.float32)))
+      for key, tokens, nats, size in zip(keys[i], *score):
+        answers[key] = np.array([length, size, *tokens, *nats], np.float32)
     self._cache.put(answers)
     return answers
+
+
+def _scores(answers: Sequence[np.ndarray]) -> lm.Scores:
+  """Reads answers: tokens of the context, bytes, then token ids and nats.
+
+  Ids are below 2^24, which float32 holds exactly.
+  """
+  parts = [np.split(answer[2:], 2) for answer in answers]
+  return lm.Scores(
+      [ids.astype(int).tolist() for ids, _ in parts],
+      [nats.astype(np.float64) for _, nats in parts],
+      np.array([int(answer[1]) for answer in answers]),
+  )
 
 
 class LanguagePrior:
@@ -162,49 +173,17 @@ def method_scores(
   Raises:
     ValueError: if there is no such method.
   """
-  contexts = [prompts.context(p) for p in observation_prompts]
-  rows = raw(prompt, contexts, commands)
-  nulls: list[np.ndarray] = [np.zeros(())] * len(rows)
-  if method in ("pmi", "half_pmi"):
-    distinct = sorted({c for group in commands for c in group})
-    [answers] = raw(prompt, [prompts.NULL_CONTEXT], [distinct])
-    null_of = dict(zip(distinct, answers[:, 0]))
-    nulls = [np.array([null_of[c] for c in group]) for group in commands]
-  return [normalise(method, row, null) for row, null in zip(rows, nulls)]
-
-
-def normalise(method: str, row: np.ndarray, null: np.ndarray) -> np.ndarray:
-  """Turns `[A, 3]` raw scores into one score a command.
-
-  With `s` the log-probability of a command's own tokens and boundary: sum is
-  `s`, mean `s / tokens`, byte `s / bytes`, and pmi and half_pmi subtract all or
-  half of `s` in an uninformative context (Holtzman et al. 2021, "Surface form
-  competition", https://arxiv.org/abs/2104.08315).
-
-  Args:
-    method: one of `METHODS`.
-    row: nats, tokens and bytes of each command.
-    null: nats in the uninformative context, `[A]`.
-
-  Returns:
-    Scores `[A]`.
-
-  Raises:
-    ValueError: if there is no such method.
-  """
-  nats, tokens, num_bytes = row.T
-  match method:
-    case "sum":
-      return nats
-    case "mean":
-      return nats / tokens
-    case "byte":
-      return nats / num_bytes
-    case "pmi":
-      return nats - null
-    case "half_pmi":
-      return nats - 0.5 * null
-  raise ValueError(f"No scoring method {method!r}; there are {METHODS}.")
+  contexts = [prompts.context(prompt, p) for p in observation_prompts]
+  scores = raw(prompt, contexts, commands)
+  distinct = sorted({c for group in commands for c in group})
+  null = dict.fromkeys(distinct, 0.0)
+  if method in lm.PMI_METHODS:
+    [answer] = raw(prompt, [prompts.NULL_CONTEXT], [distinct])
+    null = dict(zip(distinct, answer.log_prob))
+  return [
+      lm.normalise(method, s, np.array([null[c] for c in group]))
+      for s, group in zip(scores, commands)
+  ]
 
 
 def log_softmax(scores: np.ndarray) -> np.ndarray:

@@ -117,3 +117,33 @@ def num_moves(memory: PyTree) -> Array:
   """Moves held, over all lanes, a scalar."""
   lanes, length = jax.tree.leaves(memory.experience)[0].shape[:2]
   return lanes * jnp.where(memory.is_full, length, memory.current_index)
+
+
+def draw_places(
+    memory: PyTree, rng_key: Array, num_places: int
+) -> tuple[Array, Array]:
+  """Draws M of the stored moves evenly: their lanes and times, each `[M]`."""
+  lanes, length = jax.tree.leaves(memory.experience)[0].shape[:2]
+  lane_key, time_key = jax.random.split(rng_key)
+  held = jnp.where(memory.is_full, length, memory.current_index)
+  return (
+      jax.random.randint(lane_key, (num_places,), 0, lanes),
+      jax.random.randint(time_key, (num_places,), 0, held),
+  )
+
+
+def read(memory: PyTree, places: tuple[Array, Array]) -> Trajectory:
+  """The moves at lanes and times `[M]`, leaves `[M, ...]`."""
+  return jax.tree.map(lambda x: x[places], memory.experience)
+
+
+def write(
+    memory: PyTree, places: tuple[Array, Array], **fields: Array
+) -> PyTree:
+  """Replaces fields of the moves at lanes and times `[M]`; the rest stays."""
+  moves = memory.experience
+  changed = {
+      name: getattr(moves, name).at[places].set(value)
+      for name, value in fields.items()
+  }
+  return memory.replace(experience=moves._replace(**changed))

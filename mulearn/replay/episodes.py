@@ -86,12 +86,16 @@ class EpisodeSource:
     return from_record(self._records[index])
 
 
+# The actions before a step are its history.
+_REBUILT = ("history", "tried")
+
+
 def features() -> tfds.features.FeaturesDict:
   """Returns the features of one record."""
   observation = {
       field.name: tfds.features.Text()
       for field in dataclasses.fields(base.TextObservation)
-      if field.name != "history"  # The actions before a step are its history.
+      if field.name not in _REBUILT
   }
   steps = {
       "observation": observation,
@@ -174,20 +178,23 @@ def from_record(record: dict[str, Any]) -> Episode:
   }
   policy, prior = iter(record["policy"]), iter(record["prior"])
   steps = []
-  for t, action in enumerate(columns["action"]):
-    commands = _split(seen["commands"][t])
+  actions = [given.decode() for given in columns["action"]]
+  sights = list(zip(seen["prompt"], map(_split, seen["commands"])))
+  for t, action in enumerate(actions):
+    commands = sights[t][1]
     observation = base.TextObservation(
         task=seen["task"][t],
         facts=_split(seen["facts"][t]),
         prompt=seen["prompt"][t],
         commands=commands,
-        history=tuple(given.decode() for given in columns["action"][:t]),
+        history=tuple(actions[:t]),
+        tried=base.tried_before(zip(sights[:t], actions), sights[t]),
     )
     value = float(columns["value"][t])
     steps.append(
         Step(
             observation=observation,
-            action=action.decode(),
+            action=action,
             reward=float(columns["reward"][t]),
             discount=float(columns["discount"][t]),
             is_first=bool(columns["is_first"][t]),

@@ -7,6 +7,7 @@ same Gumbel noise, so the shard's index is folded into it.
 
 from collections.abc import Callable
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -131,12 +132,28 @@ def plan(
         num_simulations=num_simulations,
         invalid_actions=root.invalid,
     )
+    policy = jnp.where(root.invalid, 0.0, output.action_weights)
     return Plan(
         slot=output.action,
         action=recurrent.select_action(root.actions, output.action),
-        policy=jnp.where(root.invalid, 0.0, output.action_weights),
+        policy=policy,
+        improvement=_improvement(policy, root),
         value=output.search_tree.node_values[:, 0],
         tree=output.search_tree,
     )
 
   return search_shard(model, rng_key, root)
+
+
+def _improvement(policy: Array, root: Node) -> Array:
+  """Log-ratio of the search policy to the root's prior, `[B, K]`.
+
+  With Gumbel it is the scaled completed Q-value less a constant. A mass below
+  1e-4 counts as 1e-4 in both, as that of a slot that PUCT never visited.
+  """
+  prior = jax.nn.log_softmax(
+      jnp.where(root.invalid, -jnp.inf, root.prior_logits)
+  )
+  least = math.log(1e-4)
+  ratio = jnp.maximum(jnp.log(policy), least) - jnp.maximum(prior, least)
+  return jnp.where(root.invalid, 0.0, ratio)

@@ -9,6 +9,7 @@ import pytest
 
 from mulearn.act import agent as agent_lib
 from mulearn.act.agent import Agent
+from mulearn.prior.base import UniformPrior
 
 
 class _Prior:
@@ -118,3 +119,17 @@ def test_trust_of_fresh_networks_is_the_configs(tiny_config):
   networks = agent_lib.make_networks(config, jax.random.key(0))
   weight = jax.nn.sigmoid(networks.gate[...])
   np.testing.assert_allclose(weight, 0.125, rtol=1e-6)
+
+
+def test_a_fresh_agent_tries_what_it_has_not_tried(
+    tiny_config, phrases, known_rooms
+):
+  """At the glance and, as all its values are alike, after search as well."""
+  networks = agent_lib.make_networks(tiny_config, jax.random.key(0))
+  fresh = Agent(tiny_config, networks, phrases, UniformPrior())
+  numbers, prior = fresh.observe(known_rooms, batch_size=3)
+  _, head = fresh.glance(numbers, prior)
+  assert (np.asarray(head[:, 0]) < np.asarray(head[:, 1]) - 3.0).all()
+  plan = fresh.plan(jax.random.key(0), known_rooms)
+  assert (np.asarray(plan.slot) > 0).all()
+  assert (np.asarray(plan.policy[:, 0]) < 0.05).all()

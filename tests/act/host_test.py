@@ -68,6 +68,9 @@ def test_moves_are_what_happened(played, pool):
       )
       commands = [text(n) for n in row.observation.commands if n]
       assert tuple(commands) == seen.observation.commands
+      marked = [c for c, x in zip(commands, row.observation.tried) if x]
+      assert set(marked) == set(seen.observation.tried)
+      assert row.action.tried == (text(int(row.action.command)) in marked)
       np.testing.assert_array_equal(row.invalid, np.arange(40) >= len(commands))
       assert row.reward == np.float32(answer.reward)
       assert row.discount == (not answer.terminated)

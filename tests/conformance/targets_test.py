@@ -35,7 +35,7 @@ def _clock(times, episode=6, terminal=True):
   flag = np.zeros(times.shape, bool)
   return Trajectory(
       observation=times.astype(np.int32),
-      prior_logits=plain, invalid=flag, policy=plain,
+      prior_logits=plain, invalid=flag, policy=plain, improvement=plain,
       value=1000 + times.astype(np.float32),
       action=times.astype(np.int32),
       reward=times.astype(np.float32),

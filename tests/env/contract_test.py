@@ -100,6 +100,23 @@ def test_prompt_holds_no_memory_of_commands(game):
   assert later.facts != start.facts
 
 
+def test_tried_is_what_was_given_where_all_looked_the_same(game):
+  num_tried = 0
+  for seed in range(3):
+    steps, commands = _wander(game, seed, "train", 20)
+    seen = [step.observation for step in steps]
+    for t, now in enumerate(seen):
+      given = {
+          command
+          for before, command in zip(seen[:t], commands)
+          if before.prompt == now.prompt and before.commands == now.commands
+      }
+      assert set(now.tried) == given <= set(now.commands)
+      assert len(now.tried) == len(given)
+      num_tried += len(given)
+  assert num_tried > 5
+
+
 @pytest.mark.parametrize("fold, seed", _SEEDS)
 def test_gold_path_succeeds_at_its_last_command(game, spec, jvm, fold, seed):
   path = gold.GoldSource(spec, jvm).path(seed, fold)

@@ -1,5 +1,7 @@
 """What the player remembers."""
 
+import pytest
+
 from mulearn.env import journal
 
 _EMPTY = "Inventory: \n  Your inventory is currently empty.\n"
@@ -84,3 +86,59 @@ def test_the_present_survives_the_cap():
   assert sum(fact.startswith("here: ") for fact in facts) == 30
   assert "visited: attic" in facts
   assert not any(fact.startswith("attic: ") for fact in facts)
+
+
+_CARRIED = "Inventory: \n  a cap\n"
+
+
+def test_a_sight_recurs_after_taking_and_putting_back():
+  """What was tried is known again when all looks as it did, and only then."""
+  player = _journal()
+  there, gone = _look("attic", "a cap", "a desk"), _look("attic", "a desk")
+  free, laden = ["look around", "take cap"], ["look around", "put cap"]
+  assert player.observe(there, _EMPTY, free).tried == ()
+  player.record("look around", there)
+  assert player.observe(there, _EMPTY, free).tried == ("look around",)
+  player.record("take cap", "Taken.")
+  assert player.observe(gone, _CARRIED, laden).tried == ()
+  player.record("put cap", "Done.")
+  # The order in which a game lists its commands is no part of the sight.
+  again = player.observe(there, _EMPTY, free[::-1])
+  assert again.tried == ("look around", "take cap")
+  assert again.history == ("look around", "take cap", "put cap")
+  player.record("take cap", "Taken.")
+  assert player.observe(gone, _CARRIED, laden).tried == ("put cap",)
+
+
+@pytest.mark.parametrize("change", ["room", "inventory", "commands", "notes"])
+def test_another_sight_has_nothing_tried(change):
+  player = _journal()
+  player.observe(_look("attic"), _EMPTY, ["wait"])
+  player.record("wait", "Time passes.")
+  room = "hall" if change == "room" else "attic"
+  inventory = _CARRIED if change == "inventory" else _EMPTY
+  commands = ["sing", "wait"] if change == "commands" else ["wait"]
+  if change == "notes":
+    player.record("read note", "Directions:\n  hurry\n")
+  seen = player.observe(_look(room), inventory, commands)
+  assert seen.tried == ()
+  assert seen.history[0] == "wait"
+
+
+def test_looking_twice_at_a_moment_tries_nothing():
+  player = _journal()
+  for _ in range(2):
+    assert player.observe(_look("attic"), _EMPTY, ["wait"]).tried == ()
+  player.record("wait", "Time passes.")
+  for _ in range(2):
+    assert player.observe(_look("attic"), _EMPTY, ["wait"]).tried == ("wait",)
+
+
+def test_commands_without_a_look_between_belong_to_the_last_sight():
+  player = _journal()
+  player.record("sing", "Before anything was seen.")
+  assert player.observe(_look("attic"), _EMPTY, ["sing"]).tried == ()
+  player.record("move south", "You are in the hall.")
+  player.record("move north", "You are in the attic.")
+  seen = player.observe(_look("attic"), _EMPTY, ["sing"])
+  assert seen.tried == ("move south", "move north")

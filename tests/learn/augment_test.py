@@ -26,7 +26,7 @@ def _game(actions) -> Trajectory:
   zeros = jnp.zeros(action.shape)
   return Trajectory(
       observation=planes, prior_logits=policy * 0.0, invalid=invalid,
-      policy=policy, value=zeros, action=action, reward=zeros, discount=zeros,
+      policy=policy, improvement=policy, value=zeros, action=action, reward=zeros, discount=zeros,
       truncated=zeros > 0, held_out=zeros > 0,
   )  # fmt: skip
 

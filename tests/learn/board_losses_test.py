@@ -24,6 +24,7 @@ def _trajectory(batch=3, **changes) -> Trajectory:
       "prior_logits": jnp.zeros((*shape, 9)),
       "invalid": invalid,
       "policy": policy / policy.sum(axis=-1, keepdims=True),
+      "improvement": jnp.zeros((*shape, 9)),
       "value": jax.random.uniform(next(keys), shape, minval=-1.0),
       "action": jnp.argmax(policy, axis=-1),
       "reward": jnp.zeros(shape),

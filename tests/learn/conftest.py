@@ -1,5 +1,7 @@
 """Batches of sequences that the tests of learning share."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -15,19 +17,30 @@ def make_batch(phrases, rooms):
   def make(batch=6, length=5, seed=0, **fields) -> Trajectory:
     rng = np.random.default_rng(seed)
     which = rng.integers(len(rooms), size=batch * length)
-    numbers = phrases.observe([rooms[i] for i in which], learn=True)
+    tries = np.random.default_rng((seed, 1)).random((len(which), 8)) < 0.3
+    seen = [
+        dataclasses.replace(
+            rooms[i],
+            tried=tuple(c for c, again in zip(rooms[i].commands, row) if again),
+        )
+        for i, row in zip(which, tries)
+    ]
+    numbers = phrases.observe(seen, learn=True)
     valid = ~numbers.invalid
     policy = rng.random(valid.shape).astype(np.float32) * valid
     policy /= policy.sum(-1, keepdims=True)
     opinion = np.where(valid, rng.normal(size=valid.shape), -np.inf)
     norm = np.log(np.exp(opinion).sum(-1, keepdims=True))
     prior = np.where(valid, opinion - norm, 0.0).astype(np.float32)
+    improvement = np.random.default_rng((seed, 2)).normal(size=valid.shape)
+    improvement = np.float32(np.where(valid, improvement, 0.0))
     slots = np.array([rng.integers(v.sum()) for v in valid])
     flat = {
         "observation": numbers,
         "prior_logits": prior,
         "invalid": numbers.invalid,
         "policy": policy,
+        "improvement": improvement,
         "action": take_action(numbers, prior, slots),
     }
     shape = (batch, length)

@@ -97,7 +97,7 @@ def test_policy_term_by_hand(make_networks, make_batch, phrases, gradient):
       valid = np.flatnonzero(~batch.invalid[i, t])
       logits = networks.policy_logits(
           table, latents[i, t], batch.observation.commands[i, t],
-          batch.observation.history[i, t],
+          batch.observation.tried[i, t],
       )[valid]  # fmt: skip
       total -= batch.policy[i, t, valid] @ jax.nn.log_softmax(logits)
   _, metrics = gradient(batch)
@@ -169,25 +169,42 @@ def test_held_out_games_teach_no_policy_and_alone_the_trust(
   np.testing.assert_allclose(mixed.gate[...], alone.gate[...], rtol=1e-4)
 
 
+def test_gate_term_by_hand():
+  """The improvement that the fused policy would get, in held-out games."""
+  probs = np.array([[0.5, 0.25, 0.25], [0.9, 0.1, 0.0], [0.2, 0.3, 0.5]])
+  improvement = np.array([[1.0, -2.0, 4.0], [9.0, 9.0, 9.0], [0.0, 1.0, 7.0]])
+  invalid = np.array([[False] * 3, [False, False, True], [False, False, True]])
+  log_probs = np.log(np.maximum(probs, 1e-30))
+  for held_out, expected in (
+      ([True, False, True], -(1.0 + 0.3) / 2.0),
+      ([True, False, False], -1.0),
+      ([False, False, False], 0.0),
+  ):
+    loss = losses._gate_loss(
+        log_probs, improvement, np.array(held_out), invalid
+    )
+    np.testing.assert_allclose(loss, expected, rtol=1e-6)
+
+  # What all slots gain alike says nothing of the two experts.
+  def gradient(constant):
+    return jax.grad(
+        lambda x: losses._gate_loss(
+            jax.nn.log_softmax(x), improvement + constant,
+            np.ones(3, bool), np.zeros((3, 3), bool),
+        )
+    )(jnp.asarray(log_probs[[0, 2, 2]], jnp.float32))  # fmt: skip
+
+  np.testing.assert_allclose(gradient(0.0), gradient(5.0), atol=1e-5)
+
+
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_trust_follows_success(gradient, make_batch, sign):
-  """Half the games follow the prior, half defy it; one half is rewarded."""
+  """Search raises what the prior likes and lowers the rest, or the reverse."""
   batch = make_batch(held_out=np.ones((6, 5), bool))
-  prior = np.where(batch.invalid, np.nan, batch.prior_logits)[:, 0]
-  follows = np.arange(6) < 3
-  slots = np.where(
-      follows, np.nanargmax(prior, axis=-1), np.nanargmin(prior, axis=-1)
-  )
-  command = batch.action.command.copy()
-  command[:, 0] = batch.observation.commands[np.arange(6), 0, slots]
-  reward = np.zeros((6, 5), np.float32)
-  reward[:, 0] = 5.0 + sign * np.where(follows, 1.0, -1.0)
-  batch = batch._replace(
-      action=batch.action._replace(command=command),
-      reward=reward,
-      discount=np.zeros((6, 5), np.float32),
-      value=np.zeros((6, 5), np.float32),
-  )
+  prior = np.where(batch.invalid, np.nan, batch.prior_logits)
+  liked = prior == np.nanmax(prior, axis=-1, keepdims=True)
+  raised = np.where(liked, sign, -sign) * ~batch.invalid
+  batch = batch._replace(improvement=np.float32(raised))
   grads, _ = gradient(batch)
   assert sign * grads.gate[...] < 0.0  # Descent raises it where it pays.
 

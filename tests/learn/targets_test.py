@@ -21,7 +21,8 @@ def _moves(reward, value, discount=None, truncated=None):
 
   return Trajectory(
       observation=row(range(length), jnp.int32),
-      prior_logits=None, invalid=None, policy=None, action=None,
+      prior_logits=None, invalid=None, policy=None, improvement=None,
+      action=None,
       held_out=row([False] * length, bool),
       value=row(value, jnp.float32),
       reward=row(reward, jnp.float32),

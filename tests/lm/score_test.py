@@ -142,6 +142,35 @@ def test_methods(tiny):
       np.testing.assert_allclose(one, other, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "method, expected",
+    [
+        ("sum", [-6.0, -2.0]),
+        ("mean", [-2.0, -2.0]),
+        ("byte", [-0.5, -0.25]),
+        ("pmi", [-2.0, -1.0]),
+        ("half_pmi", [-4.0, -1.5]),
+        # One choice, at the first token, of e^-1 against e^-2.
+        ("constrained", [-0.31326169, -1.31326169]),
+    ],
+)
+def test_methods_by_hand(method, expected):
+  assert method in lm.METHODS
+  scores = lm.Scores(
+      [[1, 2, 9], [9]],
+      [np.array([-1.0, -2.0, -3.0]), np.array([-2.0])],
+      np.array([12, 8]),
+  )
+  null = np.array([-4.0, -1.0])
+  np.testing.assert_allclose(lm.normalise(method, scores, null), expected)
+
+
+def test_unknown_method_is_named():
+  scores = lm.Scores([[1]], [np.array([-1.0])], np.array([1]))
+  with pytest.raises(ValueError, match="'median'.*constrained.*half_pmi"):
+    lm.normalise("median", scores, np.zeros(1))
+
+
 def test_wrong_arguments(tiny):
   scorer = lm.Scorer(tiny)
   with pytest.raises(ValueError, match="2 contexts but 1"):

@@ -15,7 +15,7 @@ def _read(phrases, rooms):
 
 
 def _policy(networks, table, latent, seen):
-  return networks.policy_logits(table, latent, seen.commands, seen.history)
+  return networks.policy_logits(table, latent, seen.commands, seen.tried)
 
 
 def _action(seen, slots):
@@ -26,14 +26,15 @@ def _action(seen, slots):
 
 
 def test_order_of_facts_and_commands_does_not_matter(
-    make_networks, phrases, rooms
+    make_networks, phrases, known_rooms
 ):
-  table, seen = _read(phrases, rooms)
+  table, seen = _read(phrases, known_rooms)
   order = np.array([3, 1, 0, 7, 2, 6, 5, 4])
   mixed = seen._replace(
       facts=seen.facts[:, order],
       roles=seen.roles[:, order],
       commands=seen.commands[:, order],
+      tried=seen.tried[:, order],
   )
   networks = make_networks()
   latent = networks.represent(table, seen)
@@ -111,6 +112,118 @@ def test_untrained_heads_have_no_opinion(tiny_config, phrases, rooms):
       table, latent, _action(seen, (0, 1, 2))
   )
   assert not np.asarray(reward).any() and not np.asarray(goes_on).any()
+
+
+def test_an_untrained_head_prefers_what_was_not_tried(
+    tiny_config, phrases, known_rooms
+):
+  """By far, and among the others it has no opinion."""
+  table, seen = _read(phrases, known_rooms)
+  networks = agent.make_networks(tiny_config, jax.random.key(3))
+  latent = networks.represent(table, seen)
+  logits = np.asarray(_policy(networks, table, latent, seen))
+  for i, room in enumerate(known_rooms):
+    tried, *others = np.asarray(jax.nn.softmax(logits[i, : len(room.commands)]))
+    assert tried < 0.01
+    np.testing.assert_allclose(others, (1.0 - tried) / len(others), rtol=1e-5)
+  # What the language model would say knows of no attempts.
+  says = networks.prior_logits(table, latent, seen.commands)
+  assert not np.asarray(says).any()
+
+
+def test_a_second_attempt_by_hand(make_networks, phrases, known_rooms):
+  """What it is worth depends on the command and on the state."""
+  table, seen = _read(phrases, known_rooms)
+  networks = make_networks()
+  latent = networks.represent(table, seen)
+  commands = seen.commands
+  worth = [
+      networks.policy_logits(table, latent, commands, jnp.full((3, 8), tried))
+      for tried in (0.0, 1.0)
+  ]
+  worth = np.asarray(worth[1] - worth[0])
+  head = networks.policy
+  for i in range(3):
+    for k in range(2):
+      state = head.again.kernel[...][:, 0] @ latent[i] + head.again.bias[0]
+      command = head.phrase_again.kernel[...][:, 0] @ table[commands[i, k]]
+      np.testing.assert_allclose(worth[i, k], state + command, rtol=1e-3)
+  assert worth[:, :2].std(axis=0).min() > 1e-3
+  assert worth[:, :2].std(axis=1).min() > 1e-3
+  assert worth.max() < 0.0
+
+
+def test_a_second_attempt_can_be_learned_to_be_good(
+    tiny_config, phrases, known_rooms
+):
+  """For one command and not for others: the aversion is where it begins."""
+  table, seen = _read(phrases, known_rooms)
+  networks = agent.make_networks(tiny_config, jax.random.key(3))
+  latent = networks.represent(table, seen)
+  every = jnp.ones((3, 8))
+
+  def loss(networks):
+    logits = networks.policy_logits(table, latent, seen.commands, every)
+    return -jax.nn.log_softmax(logits[:, :2])[:, 0].mean()
+
+  def again(networks):
+    return networks.policy.phrase_again.kernel[...]
+
+  gradient = jax.grad(loss)(networks)
+  assert np.abs(again(gradient)).max() > 1e-3
+  assert not np.asarray(again(networks)).any()
+
+
+def test_dynamics_knows_a_second_attempt(make_networks, phrases, rooms):
+  """It leads elsewhere, and where to depends on the command."""
+  table, seen = _read(phrases, rooms)
+  networks = make_networks()
+  latent = networks.represent(table, seen)
+  moved = []
+  for slots in ((0, 0, 0), (1, 1, 1)):
+    first = _action(seen, slots)
+    assert not first.tried.any()
+    once = networks.dynamics(table, latent, first)
+    twice = networks.dynamics(
+        table, latent, first._replace(tried=np.ones(3, np.float32))
+    )
+    for x, y in zip(once, twice):  # Latent, reward, and whether it goes on.
+      assert float(jnp.abs(x - y).max(axis=-1).min()) > 1e-3
+    moved.append(np.asarray(twice[0] - once[0]))
+  assert np.abs(moved[0] - moved[1]).max() > 1e-2
+  # The term is silent where nothing was tried.
+  networks.action_again.kernel[...] *= 3.0
+  for x, y in zip(networks.dynamics(table, latent, first), once):
+    np.testing.assert_array_equal(x, y)
+
+
+def test_dynamics_multiplies_state_and_command(make_networks, phrases, rooms):
+  """With all that is added silenced, the sign of a factor matters, of two not.
+
+  A sum of a term of the state and one of the command cannot tell whether the
+  thing named is the thing carried.
+  """
+  table, seen = _read(phrases, rooms)
+  networks = make_networks()
+  latent = networks.represent(table, seen)
+  action = _action(seen, (0, 1, 1))
+  for part in (networks.dynamics_in, networks.action):
+    part.kernel[...], part.bias[...] = (
+        jnp.zeros_like(part.kernel[...]),
+        jnp.zeros_like(part.bias[...]),
+    )
+  rewards = []
+  for part in (
+      None,
+      networks.compare_latent,
+      networks.compare_action,
+  ):
+    if part is not None:
+      part.kernel[...] *= -1.0
+      part.bias[...] *= -1.0
+    rewards.append(np.asarray(networks.dynamics(table, latent, action)[1]))
+  np.testing.assert_array_equal(rewards[2], rewards[0])
+  assert np.abs(rewards[1] - rewards[0]).max(axis=-1).min() > 1e-3
 
 
 def test_prior_head_does_not_shape_the_latent(make_networks, phrases, rooms):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mulearn.config import ModelConfig
-from mulearn.model.phrases import ROLES, PhraseTable
+from mulearn.model.phrases import ROLES, PhraseTable, take_action
 
 
 def _words(phrases, numbers):
@@ -25,6 +25,35 @@ def test_an_observation_is_read_word_by_word(phrases, rooms):
   np.testing.assert_array_equal(numbers.invalid, numbers.commands == 0)
   # Left-aligned: slot i is command i.
   assert not numbers.invalid[0, :2].any() and numbers.invalid[0, 2:].all()
+
+
+def test_what_was_tried_is_marked_in_its_slot(phrases, rooms, known_rooms):
+  marked = [
+      dataclasses.replace(rooms[0], tried=("take hat",)),
+      # Given in this game, but not at this sight.
+      dataclasses.replace(rooms[1], history=("go up", "take shoe")),
+      dataclasses.replace(known_rooms[2], tried=("take lamp", "go east")),
+  ]
+  tried = phrases.observe(marked).tried
+  assert tried.dtype == np.float32
+  expected = np.zeros((3, 8))
+  expected[0, 1] = expected[2, 0] = expected[2, 3] = 1.0
+  np.testing.assert_array_equal(tried, expected)
+
+
+def test_an_action_is_what_its_slot_holds(phrases, rooms):
+  """Tried is what was given at this sight, whatever the history says."""
+  seen = [
+      dataclasses.replace(rooms[0], tried=("go down",)),
+      dataclasses.replace(rooms[0], tried=("go down",)),
+      dataclasses.replace(rooms[1], history=("go west",)),
+  ]
+  numbers = phrases.observe(seen)
+  prior = -np.arange(24, dtype=np.float32).reshape(3, 8)
+  action = take_action(numbers, prior, np.array([0, 1, 1]))
+  assert _words(phrases, action.command) == ["go down", "take hat", "go west"]
+  np.testing.assert_array_equal(action.tried, [1.0, 0.0, 0.0])
+  np.testing.assert_array_equal(action.prior, [0.0, -9.0, -17.0])
 
 
 def test_facts_of_other_rooms_keep_their_room(phrases, rooms):

@@ -1,6 +1,7 @@
 """The learned world as search sees it: its nodes, and what must not matter."""
 
 import copy
+import dataclasses
 import functools
 
 import jax
@@ -173,6 +174,46 @@ def test_commands_given_in_the_tree_are_tried_there(
   given = np.asarray(root.actions.command[:, 1])[:, None]
   expected = np.asarray(node.actions.command) == given
   np.testing.assert_array_equal(node.actions.tried, expected)
+
+
+def test_tried_is_of_the_sight_at_the_root_and_of_the_game_below(
+    make_networks, phrases, known_rooms
+):
+  """An imagined sight is a guess, so there what was ever given counts."""
+  phrases.observe(known_rooms, learn=True)
+  world = _world(_open_vocabulary(make_networks()), phrases)
+  root = _root(world, phrases, known_rooms)
+  node = _step(world, root)
+  assert np.asarray(node.actions.tried).any()
+  for i, room in enumerate(known_rooms):
+    expected = [float(c in room.tried) for c in room.commands]
+    expected += [0.0] * (8 - len(expected))
+    np.testing.assert_array_equal(root.actions.tried[i], expected)
+    given = {*room.history, room.commands[0]}
+    assert not set(room.commands[:2]) - given
+    below = [
+        float(phrases.text(int(n)) in given)
+        for n in np.asarray(node.actions.command[i])
+    ]
+    np.testing.assert_array_equal(node.actions.tried[i], below)
+
+
+def test_the_head_reads_what_was_tried_at_this_sight(
+    make_networks, phrases, rooms, known_rooms
+):
+  """The same history, with and without: only tried commands lose."""
+  world = _world(make_networks(), phrases)
+  forgotten = [dataclasses.replace(room, tried=()) for room in known_rooms]
+  fresh = np.exp(_root(world, phrases, forgotten).prior_logits)
+  known = np.exp(_root(world, phrases, known_rooms).prior_logits)
+  for i, room in enumerate(rooms):
+    assert known[i, 0] < 0.1 * fresh[i, 0]
+    others = slice(1, len(room.commands))
+    np.testing.assert_allclose(
+        known[i, others] / known[i, others].sum(),
+        fresh[i, others] / fresh[i, others].sum(),
+        rtol=1e-4,
+    )
 
 
 def _flat_prior_head(networks):

@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from mulearn import lm
 from mulearn.config import PriorConfig
-from mulearn.prior import build, calibrate, language
+from mulearn.prior import build, calibrate, language, prompts
 
 PLANTED = 2.0
 
@@ -38,13 +39,22 @@ class _Planted:
     rows = []
     for context, group in zip(contexts, commands):
       if not context.startswith("State "):  # The null context of PMI.
-        rows.append(np.tile([-5.0, 3.0, 9.0], (len(group), 1)))
+        rows.append(_scores([-5.0] * len(group), [3] * 4, [9] * 4))
         continue
       i = int(context.split()[1])
       truth = self.truth[i] if prompt == "quest" else -self.truth[i]
       nats = PLANTED * truth * self.bytes[i]
-      rows.append(np.stack([nats, self.tokens[i], self.bytes[i]], axis=1))
+      rows.append(_scores(nats, self.tokens[i], self.bytes[i]))
     return rows
+
+
+def _scores(nats, num_tokens, num_bytes):
+  """Scores whose nats are spread evenly over tokens that none shares."""
+  return lm.Scores(
+      [[100 * c + t for t in range(n)] for c, n in enumerate(num_tokens)],
+      [np.full(n, x / n) for x, n in zip(nats, num_tokens)],
+      np.array(num_bytes),
+  )
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +74,7 @@ def demonstrations(planted, rooms):
 
 def test_planted_way_is_found(planted, demonstrations):
   rows = calibrate.calibrate(planted, demonstrations)
-  assert len(rows) == 3 * len(language.METHODS)
+  assert len(rows) == len(prompts.PROMPTS) * len(lm.METHODS)
   best = rows[0]
   assert best.scoring == language.Scoring("quest", "byte", PLANTED)
   assert best.nats == pytest.approx(planted.nats, rel=0.02)

@@ -19,9 +19,20 @@ class _Model:
   tokenizer = _Tokenizer()
 
 
+def tokens(command: str) -> list[int]:
+  """A word, or the boundary, is a token; words that are alike share it."""
+  return [sum(map(ord, word)) for word in (*command.split(), "\n")]
+
+
+def token_nats(context: str, command: str) -> np.ndarray:
+  """Log-probabilities that depend on context and all words so far."""
+  seen = 7 * len(context) + np.cumsum(tokens(command))
+  return -0.5 - seen % 13 / 4.0
+
+
 def nats(context: str, command: str) -> float:
-  """A log-probability that depends on context and command."""
-  return -1.0 - (7 * len(context) + sum(map(ord, command))) % 13 / 4.0
+  """The log-probability of a whole command."""
+  return float(token_nats(context, command).sum())
 
 
 class FakeScorer:
@@ -38,8 +49,8 @@ class FakeScorer:
       FakeScorer.asked += [(context, c) for c in group]
       answers.append(
           Scores(
-              np.array([nats(context, c) for c in group]),
-              np.array([len(c.split()) + 1 for c in group]),
+              [tokens(c) for c in group],
+              [token_nats(context, c) for c in group],
               np.array([len(c) + 1 for c in group]),
           )
       )
@@ -66,6 +77,12 @@ def cache(tmp_path):
 def raw(asked, cache):
   """Raw scores of the fake model."""
   return language.RawScores(_Model, "fake", cache)
+
+
+@pytest.fixture
+def model_token_nats():
+  """(context, candidate) -> what the fake model says of each token."""
+  return token_nats
 
 
 @pytest.fixture

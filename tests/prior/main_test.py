@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from mulearn import lm
 from mulearn.env.base import GameSpec
 from mulearn.prior import __main__ as main
-from mulearn.prior import build, calibrate, language
+from mulearn.prior import build, calibrate, prompts
 
 
 @pytest.fixture
@@ -35,12 +36,12 @@ def test_calibrate_prints_the_table_of_a_real_game(planted_language, capsys):
   walked = calibrate.demonstrate(spec, range(2))
   assert f"on {len(walked)} gold commands of train" in shown
   assert f"uniform: {calibrate.uniform_nats(walked):.3f}" in shown
-  for method in language.METHODS:
-    assert method in shown
+  for name in (*lm.METHODS, *prompts.PROMPTS):
+    assert name in shown
   numbers = [
       float(line.split("│")[4]) for line in shown.splitlines() if "│" in line
   ]
-  assert len(numbers) == 3 * len(language.METHODS)
+  assert len(numbers) == len(prompts.PROMPTS) * len(lm.METHODS)
   assert numbers == sorted(numbers) and np.isfinite(numbers).all()
 
 

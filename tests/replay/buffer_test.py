@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mulearn.config import ReplayConfig
+from mulearn.replay import buffer
 from mulearn.replay.buffer import make_replay, num_moves
 from mulearn.types import Trajectory
 
@@ -20,7 +21,8 @@ def _moves(start, count=1):
   flag = np.zeros(seen.shape, bool)
   return Trajectory(
       observation={"seen": seen, "wide": np.stack([seen, -seen], -1)},
-      prior_logits=plain, invalid=flag, policy=plain, value=plain,
+      prior_logits=plain, invalid=flag, policy=plain, improvement=plain,
+      value=plain,
       action=seen, reward=seen.astype(np.float32),
       discount=plain, truncated=flag, held_out=flag,
   )  # fmt: skip
@@ -152,3 +154,91 @@ def test_ring_shorter_than_a_sequence_is_refused():
   ):
     _make(capacity=11)
   assert _make(capacity=12) is _make(capacity=12)
+
+
+def _seen_at(memory, places):
+  return np.asarray(buffer.read(memory, places).observation["seen"])
+
+
+@pytest.mark.parametrize("prioritised", [False, True])
+@pytest.mark.parametrize("count", [1, 3, 10, 27])
+def test_places_are_drawn_evenly_among_the_moves_held(prioritised, count):
+  memory = _fill(_make(prioritised), count)
+  draw = jax.jit(buffer.draw_places, static_argnums=2)
+  seen = _seen_at(memory, draw(memory, jax.random.key(0), 6000))
+  held = {
+      1000 * lane + t
+      for lane in range(LANES)
+      for t in range(max(0, count - 10), count)
+  }
+  values, times = np.unique(seen, return_counts=True)
+  assert set(values.tolist()) == held
+  expected = 6000 / len(held)
+  assert np.abs(times - expected).max() < 5 * np.sqrt(expected)
+
+
+def test_drawing_places_is_a_function_of_the_key():
+  memory = _fill(_make(), 9)
+  one, two, other = (
+      np.stack(buffer.draw_places(memory, jax.random.key(k), 50))
+      for k in (0, 0, 1)
+  )
+  np.testing.assert_array_equal(one, two)
+  assert (one != other).any()
+  # Lane and time are independent draws.
+  assert len({tuple(place) for place in one.T}) > 15
+
+
+def test_reading_gives_whole_moves():
+  memory = _fill(_make(), 4)
+  places = jnp.array([2, 0, 2]), jnp.array([3, 1, 0])
+  moves = buffer.read(memory, places)
+  np.testing.assert_array_equal(moves.action, [2003, 1, 2000])
+  np.testing.assert_array_equal(moves.reward, [2003.0, 1.0, 2000.0])
+  np.testing.assert_array_equal(
+      moves.observation["wide"], [[2003, -2003], [1, -1], [2000, -2000]]
+  )
+
+
+@pytest.mark.parametrize("prioritised", [False, True])
+@pytest.mark.parametrize("count", [6, 10, 27])
+def test_writing_replaces_the_fields_of_the_moves_alone(prioritised, count):
+  replay = _make(prioritised)
+  memory = _fill(replay, count)
+  before = jax.tree.map(np.array, memory)
+  places = jnp.array([1, 0, 2]), jnp.array([5, 0, 2])
+  names = _seen_at(memory, places)
+  policy, value = jnp.array([0.5, 0.25, 0.125]), jnp.array([7.0, 8.0, 9.0])
+  memory = jax.jit(buffer.write)(memory, places, policy=policy, value=value)
+  expected = {"policy": np.zeros((LANES, 10)), "value": np.zeros((LANES, 10))}
+  expected["policy"][places] = policy
+  expected["value"][places] = value
+  for name, wanted in expected.items():
+    np.testing.assert_array_equal(getattr(memory.experience, name), wanted)
+  kept = memory.experience._replace(
+      policy=before.experience.policy, value=before.experience.value
+  )
+  for x, y in zip(
+      jax.tree.leaves(memory.replace(experience=kept)),
+      jax.tree.leaves(before),
+      strict=True,
+  ):
+    np.testing.assert_array_equal(x, y)
+  # A sample finds them at the moves they were written to.
+  written = dict(zip(names.tolist(), value.tolist()))
+  trajectory = replay.sample(memory, jax.random.key(0)).trajectory
+  seen = np.asarray(trajectory.action)
+  assert set(written) <= set(seen.ravel().tolist())
+  np.testing.assert_array_equal(
+      trajectory.value, np.vectorize(lambda n: written.get(n, 0.0))(seen)
+  )
+
+
+def test_new_moves_take_the_place_of_rewritten_ones():
+  replay = _make()
+  memory = _fill(replay, 10)
+  places = jnp.arange(LANES), jnp.zeros(LANES, int)
+  memory = buffer.write(memory, places, value=jnp.ones(LANES))
+  memory = replay.add(memory, _moves(10))
+  assert not np.asarray(memory.experience.value).any()
+  np.testing.assert_array_equal(_seen_at(memory, places) % 1000, 10)

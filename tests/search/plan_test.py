@@ -125,6 +125,24 @@ def test_invalid_slots_have_no_mass_and_no_visits(policy):
     assert not (_visits(plan)[:, node][there & reached[:, None]]).any()
 
 
+def test_improvement_is_what_search_added_to_the_prior():
+  world = World(jnp.ones(()), False)
+  seeds = SEEDS
+  root, plan = world.node(seeds), _plan(seeds, jax.random.key(0))
+  valid = ~np.asarray(root.invalid)
+  improved = np.asarray(plan.improvement)
+  assert (improved[~valid] == 0).all()
+  # The prior times what search says is the policy.
+  logits = jnp.where(root.invalid, -jnp.inf, root.prior_logits) + improved
+  likely = valid & (np.asarray(plan.policy) > 1e-4)
+  np.testing.assert_allclose(
+      np.asarray(jax.nn.softmax(logits))[likely],
+      np.asarray(plan.policy)[likely],
+      rtol=0.02,
+  )
+  assert np.ptp(improved[0][valid[0]]) > 0.1
+
+
 def test_games_of_a_batch_do_not_see_each_other():
   order = np.array([3, 1, 7, 0, 2, 6, 5, 4])
   plan, mixed = _plan(SEEDS, KEY), _plan(SEEDS[order], KEY)
