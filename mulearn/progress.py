@@ -21,7 +21,6 @@ class Progress:
       name: str,
       num_steps: int,
       *,
-      start_step: int = 0,
       file: TextIO | None = None,
       seconds_between_lines: float = 10.0,
   ):
@@ -30,22 +29,24 @@ class Progress:
     Args:
       name: of the work, such as the arm and its seed.
       num_steps: steps until it is done.
-      start_step: steps that an earlier run has already made.
       file: where to draw; standard error if None.
       seconds_between_lines: between two lines where `file` is no terminal.
     """
     self._name = name
     self._num_steps = num_steps
-    self._start_step = self._step = start_step
+    self._step = 0
     self._file = file or sys.stderr
     self._seconds_between_lines = seconds_between_lines
     self._success: float | None = None
-    self._stage = ""
+    self._stage: str | None = None
     self._bar: rich.progress.Progress | None = None
     self._task: Any = None
 
   def __enter__(self) -> "Progress":
-    self._started = self._printed = time.monotonic()
+    self._printed = time.monotonic()
+    # Where the rate is measured from: the first update of a stage, so that
+    # neither an earlier run nor a compilation counts.
+    self._mark: tuple[float, int] | None = None
     if self._file.isatty():
       self._bar = rich.progress.Progress(
           rich.progress.TextColumn("{task.description}"),
@@ -82,9 +83,11 @@ class Progress:
       success: current rate of success in [0, 1]; None keeps the last one.
       stage: what is being done, such as "imitation"; None keeps the last one.
     """
-    self._step = step
+    stage = self._stage if stage is None else stage
+    if self._mark is None or stage != self._stage:
+      self._mark = (time.monotonic(), step)
+    self._step, self._stage = step, stage
     self._success = self._success if success is None else success
-    self._stage = self._stage if stage is None else stage
     if self._bar is not None:
       self._bar.update(self._task, completed=step, text=self._text())
     elif time.monotonic() - self._printed >= self._seconds_between_lines:
@@ -96,8 +99,7 @@ class Progress:
 
   def _text(self) -> str:
     parts = [f"{self._step}/{self._num_steps} steps"]
-    seconds = time.monotonic() - self._started
-    rate = (self._step - self._start_step) / seconds if seconds > 0 else 0.0
+    rate = self._rate()
     if rate > 0:
       left = max(self._num_steps - self._step, 0) / rate
       parts.append(f"{rate:.1f}/s")
@@ -107,3 +109,11 @@ class Progress:
     if self._stage:
       parts.append(self._stage)
     return ", ".join(parts)
+
+  def _rate(self) -> float:
+    """Steps a second in this stage; 0 as long as nothing is known."""
+    if self._mark is None:
+      return 0.0
+    since, first = self._mark
+    seconds = time.monotonic() - since
+    return (self._step - first) / seconds if seconds > 0 else 0.0

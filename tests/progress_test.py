@@ -15,7 +15,7 @@ def test_plain_lines_are_few_and_say_everything(monkeypatch):
   now = 100.0
   monkeypatch.setattr(progress.time, "monotonic", lambda: now)
   out = io.StringIO()
-  with progress.Progress("muzero seed 1", 1000, start_step=500, file=out) as p:
+  with progress.Progress("muzero seed 1", 1000, file=out) as p:
     for step in range(501, 601):
       now += 0.25
       p.update(step, success=step / 1000, stage="search")
@@ -25,6 +25,21 @@ def test_plain_lines_are_few_and_say_everything(monkeypatch):
   assert lines[-1] == (
       "muzero seed 1: 600/1000 steps, 4.0/s, 0:01:40 left, success 0.60, search"
   )
+
+
+def test_each_stage_has_a_rate_of_its_own(monkeypatch):
+  now = 0.0
+  monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+  out = io.StringIO()
+  with progress.Progress("run", 1000, file=out) as p:
+    p.update(100, stage="imitation")
+    now += 1.0
+    p.update(200)
+    now += 60.0  # Another program is compiled.
+    p.update(300, stage="search")
+    now += 10.0
+    p.update(320)
+  assert "320/1000 steps, 2.0/s, 0:05:40 left" in out.getvalue()
 
 
 def test_a_terminal_gets_one_line_redrawn():

@@ -83,7 +83,7 @@ def train(
   writer = _Metrics(workdir, step)
   with (
       SignalGuard() as guard,
-      Progress("fine-tuning", config.num_steps, start_step=step) as progress,
+      Progress("fine-tuning", config.num_steps) as progress,
   ):
     while step < config.num_steps and not guard.stop:
       state, metrics = run.step(state, run.frozen, _place(next(stream), mesh))
