@@ -102,7 +102,7 @@ class BoardSettings:
     invalid = jax.vmap(self.environment.invalid)(state)
     is_rules = self.kind == "simulator"
     observation = state if is_rules else BoardObservation(planes, invalid)
-    prior_logits = jnp.zeros(invalid.shape, planes.dtype)
+    prior_logits = jnp.zeros(invalid.shape)
     return self.model(networks).root(rng_key, observation, prior_logits)
 
   def plan(

@@ -48,7 +48,7 @@ class Predictor(nnx.Module):
 
   def represent(self, planes: Array) -> Array:
     """Latents `[B, D]` of boards `[B, H, W, C]`."""
-    flat = planes.reshape(planes.shape[0], -1)
+    flat = planes.reshape(planes.shape[0], -1).astype(jnp.float32)
     return self.read_block(jax.nn.relu(self.read(flat)))
 
   def predict(self, latent: Array) -> tuple[Array, Array]:
