@@ -16,23 +16,25 @@ def get_config(arm: str = "alphazero") -> Config:
     raise ValueError(f"No arm {arm!r} here; there are {', '.join(ARMS)}.")
   is_muzero = arm == "muzero"
   config = Config(num_steps=20_971_520, eval_every=1_048_576)
+  config.checkpoint_every_seconds = 300.0  # One is 100 MB of replay.
   config.env.name = "connect_four"
   config.env.step_limit = 42
   config.env.num_lanes = 512
   config.model.kind = "world" if is_muzero else "simulator"
   config.model.width = 256
+  config.model.search_dtype = "bfloat16"
   config.model.num_bins = 21
   config.model.max_return = 1.0
   config.search.num_simulations = 16
   config.search.num_eval_simulations = 100
   config.search.max_considered = 7
   config.search.value_scale = 0.2
-  config.search.max_depth = 16
+  config.search.max_depth = 42
   config.self_play.num_plies = 16
   config.self_play.opening_rate = 0.8
   config.self_play.opening_plies = 12
   config.self_play.temperature_plies = 42
-  config.replay.capacity = 1_048_576
+  config.replay.capacity = 524_288
   config.replay.batch_size = 1024
   config.replay.min_size = 65_536
   config.learn.unroll_steps = 4 if is_muzero else 0
