@@ -252,10 +252,14 @@ def _round(state, memory, lanes, act_key, learn_key, *, program, learner):
 def _example_move(config: Config) -> Trajectory:
   """One move of zeros: the shapes and types that the replay stores."""
   environment = make_environment(config.env.name)
+  view = jax.eval_shape(
+      lambda key: environment.observation(environment.init(key)),
+      jax.random.key(0),
+  )
   actions = jnp.zeros(environment.num_actions)
   scalar, no = jnp.zeros(()), jnp.zeros((), bool)
   return Trajectory(
-      observation=jnp.zeros(environment.observation_shape),
+      observation=jnp.zeros(view.shape, view.dtype),
       prior_logits=actions,
       invalid=actions.astype(bool),
       policy=actions,
