@@ -44,6 +44,9 @@ EXTRAS_REQUIRE = {
     ],
     # Board games whose rules run on the accelerator.
     "board": ["pgx>=2.6,<3"],
+    # Labels the positions of connect four, once; AGPL, and nothing of mulearn
+    # imports it.
+    "solver": ["bitbully>=0.0.79,<0.1"],
     # The suite: its runner, its coverage floor, properties over random inputs.
     "test": ["hypothesis>=6.100,<7", "pytest>=8,<10", "pytest-cov>=5,<8"],
     # Formatting, linting, and making requirements.lock again.
@@ -57,6 +60,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["mulearn", "mulearn.*"]),
+    package_data={"mulearn.evaluate": ["positions/*.csv"]},
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
 )

@@ -6,6 +6,7 @@ are one compiled program, and nothing leaves the device but metrics.
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 
 from mulearn.act import self_play
@@ -229,10 +230,14 @@ def play_and_learn(
 def _example_move(config: Config) -> Trajectory:
   """One move of zeros: the shapes and types that the replay stores."""
   environment = make_environment(config.env.name)
+  view = jax.eval_shape(
+      lambda key: environment.observation(environment.init(key)),
+      jax.random.key(0),
+  )
   actions = jnp.zeros(environment.num_actions)
   scalar, no = jnp.zeros(()), jnp.zeros((), bool)
   return Trajectory(
-      observation=jnp.zeros(environment.observation_shape),
+      observation=jnp.zeros(view.shape, view.dtype),
       prior_logits=actions,
       invalid=actions.astype(bool),
       policy=actions,

@@ -23,7 +23,7 @@ from mulearn.act.board_agent import BoardAgent
 from mulearn.board_run import BoardRun
 from mulearn.checkpoint import Checkpointer, CheckpointError, SignalGuard
 from mulearn.config import Config
-from mulearn.evaluate import solver
+from mulearn.evaluate.examiners import EXAMINERS
 from mulearn.metrics import JsonLinesWriter, MultiWriter, TensorBoardWriter
 from mulearn.progress import Progress
 from mulearn.replay.buffer import num_moves
@@ -207,9 +207,8 @@ def _is_due(run: BoardRun) -> bool:
 
 
 def _examine(run: BoardRun, rng_key: Array, hooks: train_lib.Hooks) -> None:
-  """Adds a point to the curve: every move against perfect play."""
-  table = solver.TABLES[run.config.env.name]()
-  found = solver.examine(run.agent, table, rng_key)
+  """Adds a point to the curve: the agent against perfect play."""
+  found = EXAMINERS[run.config.env.name](run.agent, rng_key)
   point = {"env_steps": run.env_steps, **found}
   run.curve.append(point | {"seconds": run.seconds})
   hooks.writer.write(int(run.state.step), point)

@@ -16,7 +16,7 @@ from mulearn import run as run_lib
 from mulearn.config import Config
 from mulearn.env.board import GAMES as GAMES_ON_BOARDS
 from mulearn.env.text import GAMES, load_interface
-from mulearn.evaluate.solver import TABLES
+from mulearn.evaluate.examiners import EXAMINERS
 from mulearn.lm import __main__ as lm_main
 from mulearn.prior import __main__ as prior_main
 from mulearn.prior.build import KINDS
@@ -25,7 +25,10 @@ from mulearn.search.plan import POLICIES
 
 _ROOT = pathlib.Path(__file__).parent.parent
 _ARGUMENTS = {"demo": [""], "text_worlds": ["twc", "cookingworld", "mapreader"]}
-_BOARDS = {"tic_tac_toe": ["muzero", "alphazero"]}  # One run a command.
+_BOARDS = {  # One run a command.
+    "tic_tac_toe": ["muzero", "alphazero"],
+    "connect_four": ["muzero", "alphazero"],
+}
 _SHIPPED = [
     (name, game) for name, games in _ARGUMENTS.items() for game in games
 ]
@@ -100,10 +103,10 @@ def test_a_shipped_config_and_its_arms_are_sound(name, argument):
 def test_a_shipped_run_on_a_board_is_sound(name, arm):
   config = _load(name, arm)
   assert _fields(config) == _fields(Config())
-  assert config.env.name in GAMES_ON_BOARDS and config.env.name in TABLES
+  assert config.env.name in GAMES_ON_BOARDS and config.env.name in EXAMINERS
   assert config.model.kind == ("world" if arm == "muzero" else "simulator")
   assert config.learn.unroll_steps == 0 or arm == "muzero"
-  assert config.search.num_eval_simulations <= 64
+  assert config.search.num_eval_simulations <= 100
   moves = board_run.moves_per_round(config)
   board_run.updates_per_round(config)
   board_run.replay_of(config)

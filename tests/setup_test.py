@@ -83,7 +83,8 @@ def test_the_package_says_what_it_is(monkeypatch):
   given = _setup(monkeypatch)
   assert given["name"] == "mulearn"
   assert given["python_requires"] == ">=3.11"
-  assert {"tpu", "text", "board", "test", "dev"} == set(given["extras_require"])
+  extras = {"tpu", "text", "board", "solver", "test", "dev"}
+  assert extras == set(given["extras_require"])
   version: dict[str, str] = {}
   exec((_ROOT / "mulearn" / "__init__.py").read_text(), version)
   assert given["version"] == version["__version__"]

@@ -17,7 +17,7 @@ from mulearn.config import Config
 from mulearn.env import board
 from mulearn.env.base import Environment
 from mulearn.model.base import Model
-from mulearn.model.board_networks import NETWORKS, Predictor
+from mulearn.model.board_networks import NETWORKS, Predictor, with_kernels_in
 from mulearn.model.board_world import BoardObservation, BoardWorldModel
 from mulearn.model.simulator import SimulatorModel
 from mulearn.model.support import Support
@@ -69,6 +69,7 @@ class BoardSettings:
     support: of the categorical values.
     discount: of one move.
     search: the numbers of search.
+    dtype: of the networks' matrices while searching.
   """
 
   environment: Environment
@@ -76,6 +77,7 @@ class BoardSettings:
   support: Support
   discount: float
   search: object
+  dtype: str
 
   @classmethod
   def from_config(cls, config: Config) -> "BoardSettings":
@@ -86,10 +88,12 @@ class BoardSettings:
         support=Support(config.model.num_bins, config.model.max_return),
         discount=config.learn.discount,
         search=config.search,
+        dtype=config.model.search_dtype,
     )
 
   def model(self, networks: Predictor) -> Model:
     """The model that these parameters make."""
+    networks = with_kernels_in(networks, self.dtype)
     if self.kind == "simulator":
       return SimulatorModel(
           networks, self.environment, self.support, self.discount
@@ -102,7 +106,7 @@ class BoardSettings:
     invalid = jax.vmap(self.environment.invalid)(state)
     is_rules = self.kind == "simulator"
     observation = state if is_rules else BoardObservation(planes, invalid)
-    prior_logits = jnp.zeros(invalid.shape, planes.dtype)
+    prior_logits = jnp.zeros(invalid.shape)
     return self.model(networks).root(rng_key, observation, prior_logits)
 
   def plan(

@@ -166,7 +166,10 @@ class Environment(Protocol):
     """Plays `action`, an int32 `[]`, for the current player."""
 
   def observation(self, state: Any) -> jax.Array:
-    """The current player's float32 view, `observation_shape`."""
+    """The current player's view, `observation_shape`; bool where it is 0 or 1.
+
+    A replay stores it in the type it has.
+    """
 
   def invalid(self, state: Any) -> jax.Array:
     """Bool `[A]`, True = may not be chosen (mctx's sense)."""

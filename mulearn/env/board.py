@@ -6,7 +6,6 @@ games as pure functions; here its state is read through the few accessors of
 """
 
 import jax
-import jax.numpy as jnp
 import pgx
 from pgx import connect_four as pgx_connect_four
 from pgx import tic_tac_toe as pgx_tic_tac_toe
@@ -49,8 +48,8 @@ class BoardGame:
     return self._game.step(state, action)
 
   def observation(self, state: pgx.State) -> jax.Array:
-    """The current player's float32 view, `observation_shape`."""
-    return state.observation.astype(jnp.float32)
+    """The current player's view, bool `observation_shape`."""
+    return state.observation
 
   def invalid(self, state: pgx.State) -> jax.Array:
     """Bool `[A]`, True = may not be chosen; all False once it is over."""

@@ -15,12 +15,24 @@ from mulearn.types import Array
 _ZEROS = nnx.initializers.zeros_init()  # Untrained, a head has no opinion.
 
 
+class Linear(nnx.Linear):
+  """A layer that sums its products in float32, whatever its kernel is in."""
+
+  def __call__(self, x: Array) -> Array:
+    """`[..., D]` to `[..., E]`."""
+    kernel = self.kernel[...]
+    product = jnp.dot(
+        x.astype(kernel.dtype), kernel, preferred_element_type=jnp.float32
+    )
+    return product + self.bias[...]
+
+
 class Block(nnx.Module):
   """A residual perceptron: `norm(x + W relu(V x))`."""
 
   def __init__(self, width: int, *, rngs: nnx.Rngs):
-    self.inner = nnx.Linear(width, width, rngs=rngs)
-    self.outer = nnx.Linear(width, width, rngs=rngs)
+    self.inner = Linear(width, width, rngs=rngs)
+    self.outer = Linear(width, width, rngs=rngs)
     self.norm = nnx.LayerNorm(width, rngs=rngs)
 
   def __call__(self, x: Array) -> Array:
@@ -40,15 +52,15 @@ class Predictor(nnx.Module):
       rngs: nnx.Rngs,
   ):
     width, bins = config.width, config.num_bins
-    self.read = nnx.Linear(observation_size, width, rngs=rngs)
+    self.read = Linear(observation_size, width, rngs=rngs)
     self.read_block = Block(width, rngs=rngs)
     self.judge = Block(width, rngs=rngs)
-    self.policy = nnx.Linear(width, num_actions, kernel_init=_ZEROS, rngs=rngs)
-    self.value = nnx.Linear(width, bins, kernel_init=_ZEROS, rngs=rngs)
+    self.policy = Linear(width, num_actions, kernel_init=_ZEROS, rngs=rngs)
+    self.value = Linear(width, bins, kernel_init=_ZEROS, rngs=rngs)
 
   def represent(self, planes: Array) -> Array:
     """Latents `[B, D]` of boards `[B, H, W, C]`."""
-    flat = planes.reshape(planes.shape[0], -1)
+    flat = planes.reshape(planes.shape[0], -1).astype(jnp.float32)
     return self.read_block(jax.nn.relu(self.read(flat)))
 
   def predict(self, latent: Array) -> tuple[Array, Array]:
@@ -83,15 +95,13 @@ class Imaginer(Predictor):
         embedding_init=nnx.initializers.normal(1.0),
         rngs=rngs,
     )
-    self.move_in = nnx.Linear(width, width, rngs=rngs)
-    self.move_out = nnx.Linear(width, width, rngs=rngs)
+    self.move_in = Linear(width, width, rngs=rngs)
+    self.move_out = Linear(width, width, rngs=rngs)
     self.move_block = Block(width, rngs=rngs)
-    self.outcome = nnx.Linear(width, width, rngs=rngs)
-    self.reward = nnx.Linear(
-        width, config.num_bins, kernel_init=_ZEROS, rngs=rngs
-    )
-    self.continues = nnx.Linear(width, 1, kernel_init=_ZEROS, rngs=rngs)
-    self.legal = nnx.Linear(width, num_actions, kernel_init=_ZEROS, rngs=rngs)
+    self.outcome = Linear(width, width, rngs=rngs)
+    self.reward = Linear(width, config.num_bins, kernel_init=_ZEROS, rngs=rngs)
+    self.continues = Linear(width, 1, kernel_init=_ZEROS, rngs=rngs)
+    self.legal = Linear(width, num_actions, kernel_init=_ZEROS, rngs=rngs)
     # For the consistency of what is imagined with what is seen (SimSiam).
     self.projector = Block(width, rngs=rngs)
     self.predictor = Block(width, rngs=rngs)
@@ -121,6 +131,15 @@ class Imaginer(Predictor):
   def legal_logits(self, latent: Array) -> Array:
     """Logits `[..., A]` that each action is legal at latents `[..., D]`."""
     return self.legal(latent)
+
+
+def with_kernels_in(networks: Predictor, dtype: str) -> Predictor:
+  """The networks with all matrices in `dtype`, "float32" or "bfloat16".
+
+  Search spends most of its time in matrix products, which modern processors do
+  about twice as fast in bfloat16.
+  """
+  return jax.tree.map(lambda x: x.astype(dtype) if x.ndim == 2 else x, networks)
 
 
 NETWORKS = {"simulator": Predictor, "world": Imaginer}

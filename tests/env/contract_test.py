@@ -215,7 +215,7 @@ def test_shapes_and_types(environment):
   state = environment.init(jax.random.key(1))
   observation = environment.observation(state)
   assert observation.shape == environment.observation_shape
-  assert observation.dtype == jnp.float32
+  assert observation.dtype in (jnp.bool_, jnp.float32)
   assert environment.invalid(state).shape == (environment.num_actions,)
   assert environment.invalid(state).dtype == jnp.bool_
   for accessor in (

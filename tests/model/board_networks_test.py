@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mulearn.act import board_agent
+from mulearn.model import board_networks
 
 
 @pytest.mark.parametrize("kind", ["simulator", "world"])
@@ -42,3 +43,15 @@ def test_a_kind_that_is_none_is_named(board_config):
   config.model.kind = "oracle"
   with pytest.raises(ValueError, match="'oracle'.*simulator, world"):
     board_agent.make_networks(config, jax.random.key(0))
+
+
+def test_matrices_in_half_precision_say_nearly_the_same(make_board_networks):
+  networks = make_board_networks("world")
+  half = board_networks.with_kernels_in(networks, "bfloat16")
+  assert half.judge.inner.kernel[...].dtype == jnp.bfloat16
+  assert half.judge.inner.bias[...].dtype == jnp.float32
+  latent = networks.represent(jnp.ones((2, 3, 3, 2)))
+  near = half.represent(jnp.ones((2, 3, 3, 2)))
+  assert near.dtype == jnp.float32
+  np.testing.assert_allclose(near, latent, atol=0.05)
+  assert np.abs(near - latent).max() > 0.0
