@@ -5,8 +5,6 @@ are one compiled program, and nothing leaves the device but metrics.
 """
 
 import dataclasses
-import functools
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,8 +18,9 @@ from mulearn.act.board_agent import (
 )
 from mulearn.act.self_play import Lanes
 from mulearn.checkpoint import Checkpointer
-from mulearn.config import Config, PriorConfig, SelfPlayConfig
+from mulearn.config import Config, PriorConfig
 from mulearn.env import symmetry
+from mulearn.learn import board_round, target_network
 from mulearn.learn.board_step import BoardLearner
 from mulearn.learn.optimizer import make_optimizer
 from mulearn.model.support import Support
@@ -71,7 +70,7 @@ class BoardRun:
     if found is None:
       return False
     _, (self.state, self.memory, self.lanes), host = found
-    self.agent.networks = self.state.params
+    self.agent.networks = self.state.searcher
     self.env_steps = host["env_steps"]
     self.seconds = host["seconds"]
     self.curve = host["curve"]
@@ -88,7 +87,11 @@ def begin(config: Config, init_key: Array, start_key: Array) -> BoardRun:
 
   Returns:
     The `BoardRun`.
+
+  Raises:
+    ValueError: if the config asks a model for what only the other kind has.
   """
+  check_learned_world(config)
   networks = make_networks(config, init_key)
   environment = make_environment(config.env.name)
   lanes = self_play.start(
@@ -101,10 +104,36 @@ def begin(config: Config, init_key: Array, start_key: Array) -> BoardRun:
           params=networks,
           opt_state=learner_of(config).optimizer.init(networks),
           step=jnp.zeros((), jnp.int32),
+          target=target_network.begin(networks, config.learn.target_decay),
       ),
       memory=replay_of(config).init(_example_move(config)),
       lanes=lanes,
   )
+
+
+def check_learned_world(config: Config) -> None:
+  """Raises a ValueError where what needs a learned world has none."""
+  if config.model.kind != "simulator":
+    return
+  for name, value, why in (
+      (
+          "replay.reanalysed_per_env_step",
+          config.replay.reanalysed_per_env_step,
+          "search by the rules begins at the environment's state, and replay"
+          " holds no more than the view of it",
+      ),
+      (
+          "learn.consistency_weight",
+          config.learn.consistency_weight,
+          "it compares imagined positions with real ones, and the rules"
+          " imagine nothing",
+      ),
+  ):
+    if value:
+      raise ValueError(
+          f"{name} is {value:g} but model.kind is 'simulator': {why}. Set it to"
+          " 0, or model.kind to 'world'."
+      )
 
 
 def moves_per_round(config: Config) -> int:
@@ -113,19 +142,33 @@ def moves_per_round(config: Config) -> int:
 
 
 def updates_per_round(config: Config) -> int:
-  """Optimiser steps of a round: a fixed ratio to its moves.
+  """Optimiser steps of a round; see `_per_round`."""
+  ratio = config.learn.updates_per_env_step
+  return _per_round(config, "learn.updates_per_env_step", ratio, at_least=1)
+
+
+def reanalysed_per_round(config: Config) -> int:
+  """Stored moves that are searched again in a round; see `_per_round`."""
+  ratio = config.replay.reanalysed_per_env_step
+  return _per_round(config, "replay.reanalysed_per_env_step", ratio, at_least=0)
+
+
+def _per_round(
+    config: Config, name: str, ratio: float, *, at_least: int
+) -> int:
+  """A fixed ratio to the moves played, as a number for each round.
 
   Raises:
     ValueError: if the ratio does not come out whole.
   """
-  updates = config.learn.updates_per_env_step * moves_per_round(config)
-  if updates < 1 or updates != int(updates):
+  count = round(ratio * moves_per_round(config), 6)
+  if count < at_least or count != int(count):
     raise ValueError(
-        "learn.updates_per_env_step x env.num_lanes x self_play.num_plies is"
-        f" {updates:g}; a whole number of at least 1 is needed, so that data"
-        " and updates keep their ratio whatever the speed."
+        f"{name} x env.num_lanes x self_play.num_plies is {count:g}; a whole"
+        f" number of at least {at_least} is needed, so that data and work keep"
+        " their ratio whatever the speed."
     )
-  return int(updates)
+  return int(count)
 
 
 def replay_of(config: Config) -> Replay:
@@ -161,92 +204,27 @@ def play_and_learn(
     The round's metrics.
   """
   config = run.config
-  run.state, run.memory, run.lanes, metrics = _round(
+  run.state, run.memory, run.lanes, metrics = board_round.play_round(
       run.state,
       run.memory,
       run.lanes,
       act_key,
       learn_key,
-      program=_Program(
+      program=board_round.Program(
           BoardSettings.from_config(config),
           config.self_play,
           config.search.num_simulations,
           config.env.step_limit,
           replay_of(config),
           num_updates,
+          reanalysed_per_round(config) if num_updates else 0,
           run.agent.mesh,
       ),
-      learner=_Static(learner_of(config)),
+      learner=board_round.Static(learner_of(config)),
   )
-  run.agent.networks = run.state.params
+  run.agent.networks = run.state.searcher
   run.env_steps += moves_per_round(config)
   return metrics
-
-
-@dataclasses.dataclass(frozen=True)
-class _Program:
-  """What a round's compiled program depends on, compared by value."""
-
-  settings: BoardSettings
-  self_play: SelfPlayConfig
-  num_simulations: int
-  step_limit: int
-  replay: Replay
-  num_updates: int
-  mesh: jax.sharding.Mesh
-
-
-class _Static:
-  """A learner as a static argument: arrays of symmetries do not hash."""
-
-  def __init__(self, learner: BoardLearner):
-    self.learner = learner
-    self._key = (learner.optimizer, learner.config, learner.support)
-    self._symmetries = learner.symmetries
-
-  def __hash__(self) -> int:
-    return hash(self._key)
-
-  def __eq__(self, other: Any) -> bool:
-    same = self._key == other._key
-    return same and self._symmetries is other._symmetries
-
-
-@functools.partial(
-    jax.jit,
-    static_argnames=("program", "learner"),
-    donate_argnames=("state", "memory", "lanes"),
-)
-def _round(state, memory, lanes, act_key, learn_key, *, program, learner):
-  def plan(rng_key, env_state):
-    return program.settings.plan(
-        state.params,
-        rng_key,
-        env_state,
-        num_simulations=program.num_simulations,
-        deterministic=False,
-        mesh=program.mesh,
-    )
-
-  lanes, moves, metrics = self_play.play(
-      lanes,
-      act_key,
-      plan=plan,
-      environment=program.settings.environment,
-      step_limit=program.step_limit,
-      config=program.self_play,
-  )
-  memory = program.replay.add(memory, moves)
-  if program.num_updates:
-    state, memory, learned = learner.learner.learn(
-        state,
-        memory,
-        learn_key,
-        replay=program.replay,
-        num_updates=program.num_updates,
-    )
-    metrics |= learned
-  return state, memory, lanes, metrics
 
 
 def _example_move(config: Config) -> Trajectory:

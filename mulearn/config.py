@@ -95,8 +95,12 @@ class ReplayConfig:
   capacity: int = 20_000  # environment steps over all lanes
   batch_size: int = 128  # sequences an update
   min_size: int = 512  # environment steps before the first update
-  prioritised: bool = False  # sample by value error (alpha 0.6, beta 0.4)
-  reanalysed_per_env_step: float = 0.0  # stored moves searched again
+  prioritised: bool = False  # sample sequences by their value error
+  priority_exponent: float = 0.6  # chances go with the error to this power
+  importance_exponent: float = 0.4  # weights with the chances to minus this;
+  # 1 gives the gradient of uniform sampling back, in expectation
+  reanalysed_per_env_step: float = 0.0  # stored moves searched again with the
+  # newest target; r makes r / (1 + r) of all targets: 199 is 99.5 %
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -115,6 +119,8 @@ class LearnConfig:
   max_grad_norm: float = 5.0  # of each group of parameters
   gate_learning_rate: float = 0.02  # of the trust
   updates_per_env_step: float = 0.5  # optimiser steps an environment step
+  target_decay: float = 0.0  # share of the target network that an optimiser
+  # step keeps; it searches in place of the newest; 0 for none
   value_weight: float = 0.5  # weights of the loss's terms; policy has 1
   reward_weight: float = 1.0
   continue_weight: float = 0.5

@@ -13,6 +13,7 @@ from mulearn.checkpoint import Checkpointer
 from mulearn.config import Config, PriorConfig
 from mulearn.env.base import GameSpec
 from mulearn.env.pool import TextPool
+from mulearn.learn import target_network
 from mulearn.learn.optimizer import make_optimizer
 from mulearn.model.networks import Action, Observation
 from mulearn.model.phrases import PhraseTable
@@ -75,7 +76,7 @@ class Run:
     if found is None:
       return False
     _, (self.state, self.memory, table), host = found
-    self.agent.networks = self.state.params
+    self.agent.networks = self.state.searcher
     self.agent.phrases.restore(table, host["phrases"])
     self.env_steps = host["env_steps"]
     self.curve = [tuple(point) for point in host["curve"]]
@@ -121,6 +122,7 @@ def begin(
           params=networks,
           opt_state=optimizer.init(networks),
           step=jnp.zeros((), jnp.int32),
+          target=target_network.begin(networks, config.learn.target_decay),
       ),
       memory=replay_of(config).init(_example_move(config)),
       actor=actor,

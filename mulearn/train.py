@@ -125,7 +125,7 @@ def _learn(run: Run, rng_key: Array) -> dict[str, float]:
       replay=run_lib.replay_of(run.config),
       **run_lib.learn_settings(run.config),
   )
-  run.agent.networks = run.state.params
+  run.agent.networks = run.state.searcher
   metrics = check_finite(metrics)
   run.trust.append((run.env_steps, metrics["trust"]))
   return metrics
@@ -165,7 +165,7 @@ def _imitate(
         run.agent.phrases.arrays(),
         **run_lib.learn_settings(config),
     )
-    run.agent.networks = run.state.params
+    run.agent.networks = run.state.searcher
     if step % 10 == 9 or step + 1 == config.imitation_steps:
       metrics = check_finite(metrics)
       _report(

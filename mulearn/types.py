@@ -127,8 +127,15 @@ class TrainState:
     params: the world model (an NNX module is a plain pytree).
     opt_state: the optimiser's state.
     step: optimiser steps so far, a scalar.
+    target: slow average of the parameters; None without one.
   """
 
   params: PyTree
   opt_state: PyTree
   step: Array
+  target: PyTree | None = None
+
+  @property
+  def searcher(self) -> PyTree:
+    """The parameters that search: the target's, or else the newest."""
+    return self.params if self.target is None else self.target

@@ -30,3 +30,24 @@ def test_a_ratio_that_is_not_whole_is_told(board_config):
   config.learn.updates_per_env_step = 0.1
   with pytest.raises(ValueError, match="is 1.6; a whole number"):
     board_run.updates_per_round(config)
+  assert board_run.reanalysed_per_round(config) == 0
+  for ratio, count in ((0.5, 8), (199.0, 199 * 16)):  # 99.5 % of all targets.
+    config.replay.reanalysed_per_env_step = ratio
+    assert board_run.reanalysed_per_round(config) == count
+  config.replay.reanalysed_per_env_step = 0.01
+  with pytest.raises(ValueError, match="reanalysed_per_env_step x .* is 0.16"):
+    board_run.reanalysed_per_round(config)
+
+
+@pytest.mark.parametrize(
+    "part, field",
+    [("replay", "reanalysed_per_env_step"), ("learn", "consistency_weight")],
+)
+def test_what_needs_a_learned_world_says_so(board_config, part, field):
+  key = jax.random.key(0)
+  config = board_config("simulator")
+  setattr(getattr(config, part), field, 0.5)
+  with pytest.raises(ValueError, match=f"{part}.{field} is 0.5 .*'simulator'"):
+    board_run.begin(config, key, key)
+  config.model.kind = "world"
+  board_run.begin(config, key, key)

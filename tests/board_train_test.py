@@ -42,7 +42,13 @@ def _arrays(run):
 
 @pytest.fixture(scope="module")
 def config(board_config):
-  return board_config("world")
+  """A run with all that a checkpoint of a board can hold."""
+  config = board_config("world")
+  config.replay.prioritised = True
+  config.replay.reanalysed_per_env_step = 0.5
+  config.learn.target_decay = 0.9
+  config.learn.consistency_weight = 1.0
+  return config
 
 
 @pytest.fixture(scope="module")

@@ -274,6 +274,8 @@ def test_a_run_that_reanalyses_goes_on_to_the_last_bit(
 ):
   plain, _, _ = whole
   config = _reanalysing(config, 1.0)
+  slow = dataclasses.replace(config.learn, target_decay=0.9)
+  config = dataclasses.replace(config, learn=slow)
   record, first, second = Record(), Record(), Record()
   expected = learn(config, tmp_path / "whole", record)
   with pytest.raises(train.Interrupted):

@@ -121,13 +121,34 @@ class BoardSettings:
   ) -> Plan:
     """Searches from environment states `[B]`, B divisible by the mesh."""
     root_key, search_key = jax.random.split(rng_key)
+    root = self.root(networks, root_key, state)
+    return self.plan_from(
+        networks,
+        search_key,
+        root,
+        num_simulations=num_simulations,
+        deterministic=deterministic,
+        mesh=mesh,
+    )
+
+  def plan_from(
+      self,
+      networks: Predictor,
+      rng_key: Array,
+      root: Node,
+      *,
+      num_simulations: int,
+      deterministic: bool,
+      mesh: jax.sharding.Mesh,
+  ) -> Plan:
+    """Searches from the nodes of real positions `[B]`, as `plan` does."""
     search = plan_lib.POLICIES[self.search.policy](
         self.search, deterministic=deterministic
     )
     return plan_lib.plan(
         self.model(networks),
-        search_key,
-        self.root(networks, root_key, state),
+        rng_key,
+        root,
         search=search,
         num_simulations=num_simulations,
         mesh=mesh,

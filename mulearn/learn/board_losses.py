@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import optax
 
 from mulearn.config import LearnConfig
-from mulearn.learn.losses import scale_gradient
+from mulearn.learn.losses import consistency, scale_gradient
 from mulearn.model.base import mask_logits
-from mulearn.model.board_networks import Predictor
+from mulearn.model.board_networks import Imaginer, Predictor
 from mulearn.model.support import Support
 from mulearn.types import Array, Targets, Trajectory
 
@@ -98,8 +98,28 @@ def board_loss(
         "legal": config.admissible_weight
         * average(legal, targets.policy_mask[:, 1:]),
     }
+  if config.consistency_weight:
+    terms["consistency"] = config.consistency_weight * average(
+        _consistency(networks, latents, seen.observation),
+        targets.policy_mask[:, 1:],
+    )
   loss = sum(terms.values())
   root_value = support.to_scalar(value_logits[:, 0])
   metrics = {"loss": loss, **{f"loss/{k}": v for k, v in terms.items()}}
   metrics["value_error"] = jnp.abs(root_value - targets.value[:, 0])
   return loss, metrics
+
+
+def _consistency(networks: Imaginer, latents: Array, planes: Array) -> Array:
+  """How far imagined latents are from those of the boards seen, `[B, U]`.
+
+  Args:
+    networks: the parameters.
+    latents: `[B, U + 1, D]`, the first of them real.
+    planes: `[B, U + 1, H, W, C]`.
+  """
+  later = planes[:, 1:]
+  real = networks.represent(later.reshape(-1, *later.shape[2:]))
+  real = networks.projector(real.reshape(*later.shape[:2], -1))
+  imagined = networks.projector(latents[:, 1:])
+  return consistency(networks.predictor(imagined), real)

@@ -8,6 +8,7 @@ import optax
 
 from mulearn.config import LearnConfig
 from mulearn.env.symmetry import Symmetries
+from mulearn.learn import target_network
 from mulearn.learn.augment import augment
 from mulearn.learn.board_losses import board_loss, was_explored
 from mulearn.learn.targets import make_targets
@@ -63,7 +64,10 @@ class BoardLearner:
     )
     params = optax.apply_updates(state.params, updates)
     metrics["grad_norm"] = optax.global_norm(gradients)
-    return TrainState(params, opt_state, state.step + 1), metrics
+    target = target_network.follow(
+        state.target, params, self.config.target_decay
+    )
+    return TrainState(params, opt_state, state.step + 1, target), metrics
 
   def learn(
       self,

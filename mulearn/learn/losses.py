@@ -242,14 +242,19 @@ def _admissible_loss(
 def _consistency(
     networks: Networks, table: Array, latents: Array, observation
 ) -> Array:
-  """1 - cosine of imagined and (stopped) real latents, `[B, U]`.
+  """`consistency` of imagined latents with those of what was seen, `[B, U]`."""
+  later = jax.tree.map(lambda x: x[:, 1:], observation)
+  real = networks.represent(table, later)
+  return consistency(networks.predictor(latents[:, 1:]), real)
+
+
+def consistency(imagined: Array, real: Array) -> Array:
+  """1 - cosine of imagined and (stopped) real latents, `[..., D]` to `[...]`.
 
   Ye et al. 2021, "Mastering Atari games with limited data",
   https://arxiv.org/abs/2111.00210.
   """
-  later = jax.tree.map(lambda x: x[:, 1:], observation)
-  real = jax.lax.stop_gradient(networks.represent(table, later))
-  imagined = networks.predictor(latents[:, 1:])
+  real = jax.lax.stop_gradient(real)
   return 1.0 - optax.cosine_similarity(imagined, real, epsilon=1e-6)
 
 

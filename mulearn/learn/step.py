@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from mulearn.config import LearnConfig
+from mulearn.learn import target_network
 from mulearn.learn.losses import world_loss
 from mulearn.learn.targets import make_targets
 from mulearn.model.support import Support
@@ -58,7 +59,8 @@ def train_step(
   params = optax.apply_updates(state.params, updates)
   metrics["grad_norm"] = optax.global_norm(gradients)
   metrics["trust"] = jax.nn.sigmoid(params.gate[...])
-  state = TrainState(params=params, opt_state=opt_state, step=state.step + 1)
+  target = target_network.follow(state.target, params, config.target_decay)
+  state = TrainState(params, opt_state, state.step + 1, target)
   return state, metrics
 
 

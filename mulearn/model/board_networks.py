@@ -102,6 +102,9 @@ class Imaginer(Predictor):
     self.reward = Linear(width, config.num_bins, kernel_init=_ZEROS, rngs=rngs)
     self.continues = Linear(width, 1, kernel_init=_ZEROS, rngs=rngs)
     self.legal = Linear(width, num_actions, kernel_init=_ZEROS, rngs=rngs)
+    # For the consistency of what is imagined with what is seen (SimSiam).
+    self.projector = Block(width, rngs=rngs)
+    self.predictor = Block(width, rngs=rngs)
 
   def dynamics(
       self, latent: Array, action: Array

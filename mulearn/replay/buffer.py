@@ -9,6 +9,7 @@ import functools
 from typing import Any, NamedTuple
 
 import flashbax
+from flashbax.buffers import sum_tree
 import jax
 import jax.numpy as jnp
 
@@ -21,7 +22,7 @@ class Sample(NamedTuple):
 
   Attributes:
     trajectory: `[B, T, ...]`.
-    weights: importance weights, the largest 1, `[B]`.
+    weights: importance weights, 1 on average where chances are even, `[B]`.
     indices: names of the sequences, for `update`.
   """
 
@@ -52,8 +53,13 @@ def make_replay(
 ) -> Replay:
   """A replay over `num_lanes` rings.
 
-  Prioritised: probability `|error|^0.6`, weights `(N P)^-0.4`; Schaul et al.
-  2016, "Prioritized experience replay", https://arxiv.org/abs/1511.05952.
+  Prioritised: sequence `i` of the `N` that are held has the chance `P_i`, which
+  goes with `|error|^alpha`, and the weight `(N P_i)^-beta`; Schaul et al. 2016,
+  "Prioritized experience replay", https://arxiv.org/abs/1511.05952. The weights
+  are not divided by the largest of the batch, as is done there: that would make
+  a gradient depend on what else was drawn, and not even `beta = 1` would give
+  that of uniform sampling back in expectation. A new sequence has the highest
+  priority there ever was, which flashbax rounds down to a whole number.
 
   Args:
     config: capacity (moves over all lanes), batch size and the kind.
@@ -81,7 +87,7 @@ def make_replay(
       "max_length_time_axis": config.capacity // num_lanes,
   }
   if config.prioritised:
-    return _prioritised(sizes)
+    return _prioritised(sizes, config)
   buffer = flashbax.make_trajectory_buffer(**sizes)
 
   def sample(memory, rng_key):
@@ -97,18 +103,30 @@ def make_replay(
   )
 
 
-def _prioritised(sizes: dict[str, int]) -> Replay:
+def _prioritised(sizes: dict[str, int], config: ReplayConfig) -> Replay:
   buffer = flashbax.make_prioritised_trajectory_buffer(
-      **sizes, priority_exponent=0.6
+      **sizes, priority_exponent=config.priority_exponent
   )
+  length = sizes["sample_sequence_length"]
 
   def sample(memory, rng_key):
     drawn = buffer.sample(memory, rng_key)
-    weights = jnp.maximum(drawn.probabilities, 1e-8) ** -0.4
-    return Sample(drawn.experience, weights / weights.max(), drawn.indices)
+    lanes, ring = jax.tree.leaves(memory.experience)[0].shape[:2]
+    held = jnp.where(memory.is_full, ring, memory.current_index)
+    chances = drawn.probabilities * lanes * (held - length + 1)
+    # Sums of the tree are rounded, so that once in a long while one lands
+    # where no sequence begins: it counts for nothing.
+    weights = jnp.where(
+        chances > 0.0,
+        jnp.maximum(chances, 1e-8) ** -config.importance_exponent,
+        0.0,
+    )
+    return Sample(drawn.experience, weights, drawn.indices)
 
   def update(memory, indices, value_error):
-    return buffer.set_priorities(memory, indices, value_error + 1e-3)
+    begins = sum_tree.get_batch(memory.sum_tree_state, indices) > 0.0
+    error = jnp.where(begins, value_error + 1e-3, 0.0)  # And stays there.
+    return buffer.set_priorities(memory, indices, error)
 
   return Replay(buffer.init, buffer.add, sample, update)
 

@@ -1,5 +1,8 @@
 """The loss of a board: one for both models, blind to what does not count."""
 
+import copy
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,17 +39,21 @@ def _trajectory(batch=3, **changes) -> Trajectory:
 
 
 def _loss(config, networks, trajectory):
+  return _compiled(networks, trajectory, learn=copy.copy(config.learn))
+
+
+@functools.partial(jax.jit, static_argnames="learn")
+def _compiled(networks, trajectory, *, learn):
   targets = make_targets(
       trajectory,
       discount=1.0,
-      unroll_steps=config.learn.unroll_steps,
-      td_steps=LENGTH - 1 - config.learn.unroll_steps,
+      unroll_steps=learn.unroll_steps,
+      td_steps=LENGTH - 1 - learn.unroll_steps,
   )
   weights = jnp.ones(trajectory.reward.shape[0])
   return board_losses.board_loss(
-      networks, trajectory, targets, weights, config=config.learn,
-      support=SUPPORT,
-  )  # fmt: skip
+      networks, trajectory, targets, weights, config=learn, support=SUPPORT
+  )
 
 
 @pytest.mark.parametrize("kind", ["simulator", "world"])
@@ -54,6 +61,7 @@ def test_every_parameter_has_a_gradient(
     kind, board_config, make_board_networks
 ):
   config, networks = board_config(kind), make_board_networks(kind)
+  config.learn.consistency_weight = 1.0 if kind == "world" else 0.0
   gradients = jax.grad(lambda n: _loss(config, n, _trajectory())[0])(networks)
   for path, leaf in jax.tree.leaves_with_path(gradients):
     assert np.isfinite(leaf).all() and np.abs(leaf).max() > 0.0, path
@@ -68,6 +76,31 @@ def test_alphazero_has_the_terms_of_alphazero(
   networks = make_board_networks("world")
   _, metrics = _loss(board_config("world"), networks, _trajectory())
   assert {"loss/reward", "loss/continues", "loss/legal"} < set(metrics)
+
+
+def test_consistency_holds_what_is_imagined_against_what_was_seen(
+    board_config, make_board_networks
+):
+  config, networks = board_config("world"), make_board_networks("world")
+  _, plain = _loss(config, networks, _trajectory())
+  assert "loss/consistency" not in plain
+  config.learn.consistency_weight = 2.0
+  trajectory = _trajectory()
+  _, metrics = _loss(config, networks, trajectory)
+  assert 0.0 < metrics["loss/consistency"] < 4.0
+  np.testing.assert_allclose(
+      metrics["loss"] - metrics["loss/consistency"], plain["loss"], rtol=1e-5
+  )
+  # Behind the unrolled moves and behind an end nothing is compared.
+  later = trajectory.observation.at[:, 3:].add(1.0)
+  _, same = _loss(config, networks, trajectory._replace(observation=later))
+  assert same["loss/consistency"] == metrics["loss/consistency"]
+  later = trajectory.observation.at[:, 1:].add(1.0)
+  _, other = _loss(config, networks, trajectory._replace(observation=later))
+  assert other["loss/consistency"] != metrics["loss/consistency"]
+  ended = trajectory._replace(discount=jnp.zeros((3, LENGTH)))
+  _, over = _loss(config, networks, ended)
+  assert over["loss/consistency"] == 0.0
 
 
 def test_the_best_policy_is_the_searched_one(board_config, make_board_networks):

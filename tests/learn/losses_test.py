@@ -280,6 +280,16 @@ def test_consistency_pulls_imagined_to_seen(gradient, make_batch):
   assert "predictor" in _moved(grads)
 
 
+def test_consistency_is_a_cosine_and_does_not_move_what_is_real():
+  imagined = jnp.array([[3.0, 0.0], [3.0, 0.0], [3.0, 0.0]])
+  real = jnp.array([[1.0, 0.0], [0.0, 2.0], [-1.0, 0.0]])
+  found = losses.consistency(imagined, real)
+  np.testing.assert_allclose(found, [0.0, 1.0, 2.0], atol=1e-6)
+  pull = jax.grad(lambda x, y: losses.consistency(x, y).sum(), argnums=(0, 1))
+  moved, still = pull(imagined, real)
+  assert np.abs(moved[1]).max() > 0.1 and not np.any(still)
+
+
 def test_one_batch_can_be_learned_by_heart(make_networks, make_batch, phrases):
   batch, networks = make_batch(), make_networks()
   table, vocabulary = phrases.arrays()

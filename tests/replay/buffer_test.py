@@ -32,9 +32,12 @@ def _example():
   return jax.tree.map(lambda x: jnp.asarray(x[0, 0]), _moves(0))
 
 
-def _make(prioritised=False, capacity=LANES * 10, batch_size=64):
+def _make(prioritised=False, capacity=LANES * 10, batch_size=64, **exponents):
   config = ReplayConfig(
-      capacity=capacity, batch_size=batch_size, prioritised=prioritised
+      capacity=capacity,
+      batch_size=batch_size,
+      prioritised=prioritised,
+      **exponents,
   )
   return make_replay(config, LANES, LENGTH)
 
@@ -128,13 +131,61 @@ def test_a_surprising_sequence_is_sampled_more_and_weighs_less():
     now = np.asarray(again.trajectory.observation["seen"])[:, 0]
     hit = now == start[0]
     count, drawn = count + hit.size, drawn + hit.sum()
+    # 8 + 17 ones: chances of 8 / 25 and 1 / 25, where even ones are 1 / 18.
     weights = np.asarray(again.weights)
-    assert weights.max() == pytest.approx(1.0)
-    if hit.any() and (~hit).any():
-      np.testing.assert_allclose(weights[hit], 8**-0.4, rtol=1e-2)
-      np.testing.assert_allclose(weights[~hit], 1.0, rtol=1e-2)
+    np.testing.assert_allclose(weights[hit], (8 * 18 / 25) ** -0.4, rtol=1e-2)
+    np.testing.assert_allclose(weights[~hit], (18 / 25) ** -0.4, rtol=1e-2)
   starts = LANES * (9 - LENGTH + 1)
   assert drawn / count == pytest.approx(8 / (8 + starts - 1), rel=0.2)
+
+
+@pytest.mark.parametrize("count", [9, 27])
+def test_weights_give_the_gradient_of_uniform_sampling_back(count):
+  """With exponent 1, in expectation; without them it is another gradient."""
+  replay = _make(
+      prioritised=True, priority_exponent=1.0, importance_exponent=1.0
+  )
+  memory = _fill(replay, count)
+  sample_fn = jax.jit(replay.sample)
+  errors = {}
+  for seed in range(8):  # Finds every sequence, and gives it its error.
+    sample = sample_fn(memory, jax.random.key(seed))
+    start = np.asarray(sample.trajectory.observation["seen"])[:, 0]
+    error = 0.1 + 0.9 * (start % 7 == 0) + 0.1 * (start % 3)
+    errors |= dict(zip(start.tolist(), error.tolist()))
+    memory = replay.update(memory, sample.indices, jnp.asarray(error))
+  assert len(errors) == LANES * (min(count, 10) - LENGTH + 1)
+  # Of the loss `sum_i (x - y_i)^2 / 2` at x = 0, with `y` the errors squared.
+  uniform = -np.mean(np.square(list(errors.values())))
+  weighted, plain = [], []
+  for seed in range(100, 400):
+    sample = sample_fn(memory, jax.random.key(seed))
+    start = np.asarray(sample.trajectory.observation["seen"])[:, 0]
+    gradient = -np.square([errors[s] for s in start.tolist()])
+    weighted.append(np.mean(np.asarray(sample.weights) * gradient))
+    plain.append(np.mean(gradient))
+  error = np.std(weighted) / np.sqrt(len(weighted))
+  assert np.mean(weighted) == pytest.approx(uniform, abs=4 * error + 1e-4)
+  assert error < 0.02 * abs(uniform)
+  assert np.mean(plain) < 1.3 * uniform
+
+
+def test_where_no_sequence_begins_nothing_counts_or_comes_back():
+  """Rounded sums of the tree may lead there once in a long while."""
+  replay = _make(prioritised=True)
+  memory = _fill(replay, 9)
+  tree = memory.sum_tree_state
+  first = 2 ** int(tree.tree_depth) - 1  # The leaf of sequence 0.
+  tree = tree.replace(nodes=tree.nodes.at[first + 1].set(0.0))
+  memory = memory.replace(sum_tree_state=tree)  # Its parents still count it.
+  sample = replay.sample(memory, jax.random.key(0))
+  weights, indices = np.asarray(sample.weights), np.asarray(sample.indices)
+  assert (indices == 1).any() and np.isfinite(weights).all()
+  np.testing.assert_array_equal(weights[indices == 1], 0.0)
+  np.testing.assert_allclose(weights[indices != 1], 1.0, rtol=1e-6)
+  memory = replay.update(memory, sample.indices, jnp.ones(64))
+  assert memory.sum_tree_state.nodes[first + 1] == 0.0
+  assert memory.sum_tree_state.nodes[first + indices.max()] > 1.0
 
 
 def test_sampling_is_a_function_of_the_key():

@@ -1,0 +1,155 @@
+"""One round of a board, as one compiled program: play, store, search, learn.
+
+Every lane moves, the moves are stored, as many stored ones as the config asks
+for are searched again, and the optimiser takes its steps. Nothing leaves the
+device but metrics.
+"""
+
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+
+from mulearn.act import self_play
+from mulearn.act.board_agent import BoardSettings
+from mulearn.act.self_play import Lanes
+from mulearn.config import SelfPlayConfig
+from mulearn.learn.board_step import BoardLearner
+from mulearn.learn.reanalyse import refresh
+from mulearn.model.board_world import BoardObservation
+from mulearn.replay.buffer import Replay
+from mulearn.search.plan import improved_value
+from mulearn.types import Array, PyTree, TrainState, Trajectory
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+  """What a round's compiled program depends on, compared by value.
+
+  Attributes:
+    settings: of the agent that searches.
+    self_play: openings, temperature, number of plies.
+    num_simulations: of each search.
+    step_limit: moves until a game is cut.
+    replay: how moves are stored and sampled.
+    num_updates: optimiser steps.
+    num_reanalysed: stored moves that are searched again, before the steps.
+    mesh: the devices that search is spread over.
+  """
+
+  settings: BoardSettings
+  self_play: SelfPlayConfig
+  num_simulations: int
+  step_limit: int
+  replay: Replay
+  num_updates: int
+  num_reanalysed: int
+  mesh: jax.sharding.Mesh
+
+  def search_again(
+      self, networks: PyTree, rng_key: Array, moves: Trajectory
+  ) -> dict[str, Array]:
+    """What these networks find at stored moves `[M]`, for `refresh`."""
+    observation = BoardObservation(moves.observation, moves.invalid)
+    root = self.settings.model(networks).root(
+        rng_key, observation, moves.prior_logits
+    )
+    plan = self.settings.plan_from(
+        networks,
+        rng_key,
+        root,
+        num_simulations=self.num_simulations,
+        deterministic=False,
+        mesh=self.mesh,
+    )
+    return {
+        "policy": plan.policy,
+        "improvement": plan.improvement,
+        "value": improved_value(plan),
+    }
+
+
+class Static:
+  """A learner as a static argument: arrays of symmetries do not hash."""
+
+  def __init__(self, learner: BoardLearner):
+    self.learner = learner
+    self._key = (learner.optimizer, learner.config, learner.support)
+    self._symmetries = learner.symmetries
+
+  def __hash__(self) -> int:
+    return hash(self._key)
+
+  def __eq__(self, other: Any) -> bool:
+    same = self._key == other._key
+    return same and self._symmetries is other._symmetries
+
+
+@functools.partial(
+    jax.jit,
+    static_argnames=("program", "learner"),
+    donate_argnames=("state", "memory", "lanes"),
+)
+def play_round(
+    state: TrainState,
+    memory: PyTree,
+    lanes: Lanes,
+    act_key: Array,
+    learn_key: Array,
+    *,
+    program: Program,
+    learner: Static,
+) -> tuple[TrainState, PyTree, Lanes, dict[str, Array]]:
+  """One round.
+
+  Args:
+    state: of the optimiser, donated.
+    memory: of the replay, donated.
+    lanes: the games being played, donated.
+    act_key: consumed by self-play.
+    learn_key: consumed by Reanalyse and by learning.
+    program: what is done.
+    learner: how one learns.
+
+  Returns:
+    State, memory, lanes, and the round's metrics.
+  """
+
+  def plan(rng_key, env_state):
+    return program.settings.plan(
+        state.searcher,
+        rng_key,
+        env_state,
+        num_simulations=program.num_simulations,
+        deterministic=False,
+        mesh=program.mesh,
+    )
+
+  lanes, moves, metrics = self_play.play(
+      lanes,
+      act_key,
+      plan=plan,
+      environment=program.settings.environment,
+      step_limit=program.step_limit,
+      config=program.self_play,
+  )
+  memory = program.replay.add(memory, moves)
+  if program.num_reanalysed:
+    reanalyse_key, learn_key = jax.random.split(learn_key)
+    memory = refresh(
+        memory,
+        reanalyse_key,
+        search=functools.partial(program.search_again, state.searcher),
+        num_moves=program.num_reanalysed,
+    )
+  if program.num_updates:
+    state, memory, learned = learner.learner.learn(
+        state,
+        memory,
+        learn_key,
+        replay=program.replay,
+        num_updates=program.num_updates,
+    )
+    metrics |= learned
+  return state, memory, lanes, metrics
