@@ -25,7 +25,10 @@ from mulearn.search.plan import POLICIES
 
 _ROOT = pathlib.Path(__file__).parent.parent
 _ARGUMENTS = {"demo": [""], "text_worlds": ["twc", "cookingworld", "mapreader"]}
-_BOARDS = {"tic_tac_toe": ["muzero", "alphazero"]}  # One run a command.
+_BOARDS = {  # One run a command.
+    "tic_tac_toe": ["muzero", "alphazero"],
+    "hex": [f"hex_{n}_{kind}" for n in (3, 4) for kind in ("alphazero", "muzero")],
+}  # fmt: skip
 _SHIPPED = [
     (name, game) for name, games in _ARGUMENTS.items() for game in games
 ]
@@ -101,8 +104,9 @@ def test_a_shipped_run_on_a_board_is_sound(name, arm):
   config = _load(name, arm)
   assert _fields(config) == _fields(Config())
   assert config.env.name in GAMES_ON_BOARDS and config.env.name in TABLES
-  assert config.model.kind == ("world" if arm == "muzero" else "simulator")
-  assert config.learn.unroll_steps == 0 or arm == "muzero"
+  is_muzero = arm.endswith("muzero")
+  assert config.model.kind == ("world" if is_muzero else "simulator")
+  assert config.learn.unroll_steps == 0 or is_muzero
   assert config.search.num_eval_simulations <= 64
   moves = board_run.moves_per_round(config)
   board_run.updates_per_round(config)
