@@ -28,7 +28,8 @@ _ARGUMENTS = {"demo": [""], "text_worlds": ["twc", "cookingworld", "mapreader"]}
 _BOARDS = {  # One run a command.
     "tic_tac_toe": ["muzero", "alphazero"],
     "connect_four": ["muzero", "alphazero"],
-}
+    "hex": [f"hex_{n}_{kind}" for n in (3, 4) for kind in ("alphazero", "muzero")],
+}  # fmt: skip
 _SHIPPED = [
     (name, game) for name, games in _ARGUMENTS.items() for game in games
 ]
@@ -104,8 +105,9 @@ def test_a_shipped_run_on_a_board_is_sound(name, arm):
   config = _load(name, arm)
   assert _fields(config) == _fields(Config())
   assert config.env.name in GAMES_ON_BOARDS and config.env.name in EXAMINERS
-  assert config.model.kind == ("world" if arm == "muzero" else "simulator")
-  assert config.learn.unroll_steps == 0 or arm == "muzero"
+  is_muzero = arm.endswith("muzero")
+  assert config.model.kind == ("world" if is_muzero else "simulator")
+  assert config.learn.unroll_steps == 0 or is_muzero
   assert config.search.num_eval_simulations <= 100
   moves = board_run.moves_per_round(config)
   board_run.updates_per_round(config)

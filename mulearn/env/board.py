@@ -1,14 +1,20 @@
-"""Board games of pgx behind the device-resident contract.
+"""Board games behind the device-resident contract, by name.
 
-pgx (Koyamada et al., 2023, https://arxiv.org/abs/2303.17503) already writes its
-games as pure functions; here its state is read through the few accessors of
+Hex is our own (`env.hex`), the others are those of pgx (Koyamada et al., 2023,
+https://arxiv.org/abs/2303.17503). It already writes its games as pure
+functions; here its state is read through the few accessors of
 `base.Environment`, from the view of the player whose turn it is.
 """
+
+import functools
 
 import jax
 import pgx
 from pgx import connect_four as pgx_connect_four
+from pgx import othello as pgx_othello
 from pgx import tic_tac_toe as pgx_tic_tac_toe
+
+from mulearn.env.hex import SIZES, Hex
 
 
 class BoardGame:
@@ -78,4 +84,14 @@ def connect_four() -> BoardGame:
   return BoardGame(pgx_connect_four.ConnectFour())
 
 
-GAMES = {"tic_tac_toe": tic_tac_toe, "connect_four": connect_four}
+def othello() -> BoardGame:
+  """Othello: 64 squares and the pass; observation `[8, 8, 2]`."""
+  return BoardGame(pgx_othello.Othello())
+
+
+GAMES = {
+    "tic_tac_toe": tic_tac_toe,
+    "connect_four": connect_four,
+    "othello": othello,
+    **{f"hex_{size}": functools.partial(Hex, size) for size in SIZES},
+}

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mulearn.env.hex import SIZES
+
 
 class Symmetries(NamedTuple):
   """`G` ways to turn a board of `H x W` cells and `A` actions.
@@ -45,5 +47,26 @@ def columns(height: int, width: int) -> Symmetries:
   return Symmetries(cells, actions)
 
 
+def rhombus(side: int) -> Symmetries:
+  """The half turn of a board of Hex, whoever is to move."""
+  cells = np.arange(side * side)
+  cells = np.stack([cells, cells[::-1]])
+  return Symmetries(cells, cells)
+
+
+def othello() -> Symmetries:
+  """The half turn and two mirrors that keep the opening; the pass stays."""
+  cells = np.arange(64).reshape(8, 8)
+  turned = [cells, cells.T, np.rot90(cells, 2), np.rot90(cells, 2).T]
+  cells = np.stack([t.ravel() for t in turned])
+  actions = np.pad(cells, ((0, 0), (0, 1)), constant_values=64)
+  return Symmetries(cells, actions)
+
+
 # By the names of `board.GAMES`.
-SYMMETRIES = {"tic_tac_toe": square(3), "connect_four": columns(6, 7)}
+SYMMETRIES = {
+    "tic_tac_toe": square(3),
+    "connect_four": columns(6, 7),
+    "othello": othello(),
+    **{f"hex_{size}": rhombus(size) for size in SIZES},
+}

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mulearn.env.base import Environment
+from mulearn.evaluate import hex as hex_lib
+from mulearn.evaluate import hex_solution
 from mulearn.search import plan as plan_lib
 from mulearn.types import Array, Node, Plan
 
@@ -93,7 +95,19 @@ def tic_tac_toe() -> Table:
   )
 
 
-TABLES = {"tic_tac_toe": tic_tac_toe}
+@functools.cache
+def hex_board(size: int) -> Table:
+  """Hex: all positions of 3x3, or a sample of 4x4; see `evaluate.hex`."""
+  return Table(*hex_lib.table(size))
+
+
+TABLES = {
+    "tic_tac_toe": tic_tac_toe,
+    **{
+        f"hex_{size}": functools.partial(hex_board, size)
+        for size in hex_solution.SIZES
+    },
+}
 
 
 def examine(

@@ -7,10 +7,17 @@ import pytest
 
 from mulearn.env import board, symmetry
 
-MOVES = {"tic_tac_toe": (0, 4, 1, 5, 6), "connect_four": (0, 0, 1, 6, 5, 3)}
+MOVES = {
+    "tic_tac_toe": (0, 4, 1, 5, 6),
+    "connect_four": (0, 0, 1, 6, 5, 3),
+    "othello": (19, 18, 17, 9, 0, 20),
+    "hex_3": (0, 1, 4, 5),
+    "hex_11": (60, 3, 13, 120, 44),
+}
+SIZES = {"tic_tac_toe": 8, "othello": 4}  # Of the groups; 2 otherwise.
 
 
-@pytest.mark.parametrize("name", board.GAMES)
+@pytest.mark.parametrize("name", MOVES)
 def test_every_symmetry_maps_games_to_games(name):
   game, turns = board.GAMES[name](), symmetry.SYMMETRIES[name]
   step, observe = jax.jit(game.step), jax.jit(game.observation)
@@ -18,6 +25,7 @@ def test_every_symmetry_maps_games_to_games(name):
   for cells, actions in zip(turns.cells, turns.actions):
     state = turned = game.init(jax.random.key(0))
     for move in MOVES[name]:
+      assert not game.invalid(state)[move]
       state = step(state, move)
       turned = step(turned, int(np.flatnonzero(actions == move)[0]))
       flat = np.asarray(observe(state)).reshape(height * width, -1)
@@ -38,7 +46,7 @@ def test_symmetries_are_distinct_permutations_that_begin_with_none(name):
     np.testing.assert_array_equal(np.sort(part, axis=1), part[:1].repeat(
         len(part), axis=0
     ))  # fmt: skip
-  assert len(turns.cells) == (8 if name == "tic_tac_toe" else 2)
+  assert len(turns.cells) == SIZES.get(name, 2)
 
 
 def test_a_game_without_symmetries_has_one():

@@ -1,0 +1,129 @@
+"""Perfect play of Hex on 3x3 and 4x4 boards: what to be examined on, and by.
+
+`table` has positions with all their best moves, for the examination of
+`evaluate.solver`; `PerfectPlayer` is an opponent that never errs.
+"""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mulearn.env.hex import Hex, HexState
+from mulearn.evaluate.hex_solution import (
+    Positions,
+    Solution,
+    geometry,
+    goodness,
+    num_stones,
+    solve,
+)
+from mulearn.types import Array
+
+
+def table(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+  """Moves, value, optimal and num_terminal of a `solver.Table`.
+
+  On 3x3 it holds every position at which a move is to be made; on 4x4, where
+  there are millions, 4,096 of them, drawn by `sample`.
+  """
+  solution = solve(size)
+  positions = (
+      Positions(*map(np.concatenate, zip(*solution.positions)))
+      if size == 3
+      else sample(solution, 4096, seed=0)
+  )
+  return (
+      solution.moves(positions),
+      solution.value(positions),
+      solution.optimal(positions),
+      solution.num_terminal,
+  )
+
+
+def sample(solution: Solution, num_positions: int, *, seed: int) -> Positions:
+  """Draws positions at which a move is to be made, none of them twice.
+
+  Every number of stones gets the same share, as far as there are so many; of
+  those with one number of stones each is as likely as the other.
+
+  Args:
+    solution: of the board.
+    num_positions: how many, at most all.
+    seed: of the draw.
+
+  Returns:
+    The positions, by number of stones.
+  """
+  rng = np.random.default_rng(seed)
+  drawn, left = {}, num_positions
+  layers = sorted(solution.positions, key=lambda layer: len(layer.own))
+  for i, layer in enumerate(layers):
+    share = min(len(layer.own), left // (len(layers) - i))
+    left -= share
+    rows = np.sort(rng.choice(len(layer.own), share, replace=False))
+    chosen = Positions(layer.own[rows], layer.other[rows])
+    drawn[num_stones(layer)[0]] = chosen
+  return Positions(
+      *map(np.concatenate, zip(*(drawn[n] for n in sorted(drawn))))
+  )
+
+
+@dataclasses.dataclass(frozen=True)
+class PerfectPlayer:
+  """Plays a solved board without a mistake.
+
+  Attributes:
+    environment: Hex of 3 or 4 rows.
+    is_stubborn: wins as soon and loses as late as it can; otherwise every move
+      that keeps the value of the game is as good as the other, so that in a
+      lost position it plays at random. What is equal is drawn at random.
+  """
+
+  environment: Hex
+  is_stubborn: bool = True
+
+  def __post_init__(self):
+    solve(self.environment.size)  # Now, and not in the middle of a game.
+
+  def act(self, rng_key: Array, state: HexState) -> Array:
+    """Moves `[B]` from states `[B]`; consumes the key."""
+    size = self.environment.size
+    plies, connects = _on_device(size)
+    return _act(
+        rng_key,
+        jax.vmap(self.environment.observation)(state),
+        plies,
+        connects,
+        is_stubborn=self.is_stubborn,
+    )
+
+
+@functools.cache
+def _on_device(size: int) -> tuple[Array, Array]:
+  """The solution, and which sets of cells join top to bottom."""
+  return jnp.asarray(solve(size).plies), jnp.asarray(geometry(size).connects)
+
+
+@functools.partial(jax.jit, static_argnames="is_stubborn")
+def _act(rng_key, planes, plies, connects, *, is_stubborn):
+  """`PerfectPlayer.act` on observations `[B, size, size, 2]`."""
+  batch, size = planes.shape[:2]
+  cells = np.arange(size * size)
+  own, other = jnp.moveaxis(
+      planes.reshape(batch, -1, 2).astype(jnp.int32), -1, 0
+  )  # [B, C]
+  # After the move the other player looks, at the mirrored board.
+  digit = 3 ** cells.reshape(size, size).T.ravel()
+  code = (other + 2 * own) @ digit
+  after = plies[code[:, None] + 2 * digit].astype(jnp.int32)  # [B, A]
+  wins = connects[(own @ (1 << cells))[:, None] | (1 << cells)]
+  outcome = jnp.where(wins, 1, -after - jnp.sign(after))
+  outcome = jnp.where((own + other) > 0, 0, outcome)
+  score = goodness(outcome, jnp)
+  if not is_stubborn:
+    score = jnp.sign(score) + (outcome != 0)  # Taken < lost < won.
+  is_best = score == score.max(axis=-1, keepdims=True)
+  return jax.random.categorical(rng_key, jnp.where(is_best, 0.0, -jnp.inf))
