@@ -1,10 +1,10 @@
 """Perfect play of Hex on 3x3 and 4x4 boards: what to be examined on, and by.
 
 `table` has positions with all their best moves, for the examination of
-`evaluate.solver`; `PerfectPlayer` is an opponent that never errs.
+`evaluate.solver`; `perfect_player` makes an opponent that never errs.
 """
 
-import dataclasses
+from collections.abc import Callable
 import functools
 
 import jax
@@ -21,6 +21,9 @@ from mulearn.evaluate.hex_solution import (
     solve,
 )
 from mulearn.types import Array
+
+# (rng_key, states [B]) -> actions [B]; any action where a game is over.
+Player = Callable[[Array, HexState], Array]
 
 
 def table(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
@@ -71,45 +74,33 @@ def sample(solution: Solution, num_positions: int, *, seed: int) -> Positions:
   )
 
 
-@dataclasses.dataclass(frozen=True)
-class PerfectPlayer:
-  """Plays a solved board without a mistake.
+def perfect_player(environment: Hex, *, is_stubborn: bool = True) -> Player:
+  """Plays a solved board without a mistake; what is equal is drawn at random.
 
-  Attributes:
+  Args:
     environment: Hex of 3 or 4 rows.
-    is_stubborn: wins as soon and loses as late as it can; otherwise every move
-      that keeps the value of the game is as good as the other, so that in a
-      lost position it plays at random. What is equal is drawn at random.
+    is_stubborn: wins as soon and loses as late as it can. Otherwise all moves
+      that keep the value of the game are equal: in a lost position, all moves.
+
+  Returns:
+    The player.
+
+  Raises:
+    ValueError: if the board has more rows.
   """
+  plies = jnp.asarray(solve(environment.size).plies)
+  connects = jnp.asarray(geometry(environment.size).connects)
 
-  environment: Hex
-  is_stubborn: bool = True
+  def act(rng_key: Array, state: HexState) -> Array:
+    planes = jax.vmap(environment.observation)(state)
+    return _act(rng_key, planes, plies, connects, is_stubborn=is_stubborn)
 
-  def __post_init__(self):
-    solve(self.environment.size)  # Now, and not in the middle of a game.
-
-  def act(self, rng_key: Array, state: HexState) -> Array:
-    """Moves `[B]` from states `[B]`; consumes the key."""
-    size = self.environment.size
-    plies, connects = _on_device(size)
-    return _act(
-        rng_key,
-        jax.vmap(self.environment.observation)(state),
-        plies,
-        connects,
-        is_stubborn=self.is_stubborn,
-    )
-
-
-@functools.cache
-def _on_device(size: int) -> tuple[Array, Array]:
-  """The solution, and which sets of cells join top to bottom."""
-  return jnp.asarray(solve(size).plies), jnp.asarray(geometry(size).connects)
+  return act
 
 
 @functools.partial(jax.jit, static_argnames="is_stubborn")
 def _act(rng_key, planes, plies, connects, *, is_stubborn):
-  """`PerfectPlayer.act` on observations `[B, size, size, 2]`."""
+  """Perfect moves `[B]` at observations `[B, size, size, 2]`."""
   batch, size = planes.shape[:2]
   cells = np.arange(size * size)
   own, other = jnp.moveaxis(

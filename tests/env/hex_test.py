@@ -80,14 +80,14 @@ def test_no_full_board_is_a_draw():
   assert state.over.all()
 
 
-def test_a_straight_line_wins_and_a_knights_gap_does_not():
-  # Both fill their own columns, as each sees them.
-  state = _play(Hex(3), (0, 1, 3, 4))
+def test_a_straight_line_wins():
+  # The second player's stones are at (2, 1) and (2, 2) of the table.
+  state = _play(Hex(3), (0, 5, 3, 8))
   assert not state.over
   np.testing.assert_array_equal(
-      state.board, [[3, -4, 0], [3, -4, 0], [0, 0, 0]]
+      state.board, [[3, 0, 0], [3, 0, 0], [0, -4, -4]]
   )
-  assert _play(Hex(3), (0, 1, 3, 4, 6)).reward == 1.0
+  assert _play(Hex(3), (0, 5, 3, 8, 6)).reward == 1.0
 
 
 def test_a_taken_cell_is_invalid_and_costs_the_player_who_takes_it():

@@ -10,7 +10,7 @@ from mulearn.env import board, symmetry
 MOVES = {
     "tic_tac_toe": (0, 4, 1, 5, 6),
     "connect_four": (0, 0, 1, 6, 5, 3),
-    "othello": (19, 18, 17, 9, 0, 20),
+    "othello": (44, 43, 34, 29, 21, 13),
     "hex_3": (0, 1, 4, 5),
     "hex_11": (60, 3, 13, 120, 44),
 }

@@ -71,13 +71,13 @@ def test_a_sample_is_spread_over_the_numbers_of_stones():
 @pytest.mark.parametrize("is_stubborn", [True, False])
 def test_the_perfect_player_wins_what_is_won(is_stubborn):
   environment = make_environment("hex_3")
-  perfect = hex_lib.PerfectPlayer(environment, is_stubborn)
+  perfect = hex_lib.perfect_player(environment, is_stubborn=is_stubborn)
   random = _random(environment)
   key = jax.random.key(0)
-  assert _play(environment, (perfect.act, random), 64, key).all()
-  assert _play(environment, (perfect.act, perfect.act), 64, key).all()
+  assert _play(environment, (perfect, random), 64, key).all()
+  assert _play(environment, (perfect, perfect), 64, key).all()
   # Second, it takes what is given away.
-  assert not _play(environment, (random, perfect.act), 256, key).all()
+  assert not _play(environment, (random, perfect), 256, key).all()
 
 
 @pytest.mark.parametrize("is_stubborn", [True, False])
@@ -86,12 +86,12 @@ def test_the_perfect_player_plays_the_best_moves_of_the_table(is_stubborn):
   solution = hex_solution.solve(3)
   positions = hex_lib.Positions(*map(np.concatenate, zip(*solution.positions)))
   outcomes = solution.outcomes(positions)
-  player = hex_lib.PerfectPlayer(environment, is_stubborn)
+  player = hex_lib.perfect_player(environment, is_stubborn=is_stubborn)
   states = table.states(environment)
   rows = np.arange(len(table.moves))
   chosen = []
   for seed in range(8):
-    action = np.asarray(player.act(jax.random.key(seed), states))
+    action = np.asarray(player(jax.random.key(seed), states))
     assert table.optimal[rows, action].all()
     chosen.append(outcomes[rows, action])
   longest = np.where(outcomes < 0, outcomes, 99).min(axis=1)
@@ -102,4 +102,4 @@ def test_the_perfect_player_plays_the_best_moves_of_the_table(is_stubborn):
 
 def test_states_of_another_board_are_refused():
   with pytest.raises(ValueError, match="size is 7"):
-    hex_lib.PerfectPlayer(make_environment("hex_7"))
+    hex_lib.perfect_player(make_environment("hex_7"))
