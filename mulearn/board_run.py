@@ -64,9 +64,23 @@ class BoardRun:
     arrays = (self.state, self.memory, self.lanes)
     checkpointer.save(self.env_steps, arrays, host)
 
-  def restore(self, checkpointer: Checkpointer) -> bool:
-    """Puts back the newest good checkpoint; False if there is none."""
-    found = checkpointer.restore((self.state, self.memory, self.lanes))
+  def restore(
+      self, checkpointer: Checkpointer, step: int | None = None
+  ) -> bool:
+    """Puts back the newest good checkpoint, or that of a step.
+
+    Args:
+      checkpointer: of the run.
+      step: environment steps at which the checkpoint was saved, or None.
+
+    Returns:
+      False if nothing has been saved.
+
+    Raises:
+      CheckpointError: there is none of that step, or none can be read.
+    """
+    like = (self.state, self.memory, self.lanes)
+    found = checkpointer.restore(like, step=step)
     if found is None:
       return False
     _, (self.state, self.memory, self.lanes), host = found

@@ -51,7 +51,9 @@ def train(
     FloatingPointError: a loss is not finite; earlier checkpoints are kept.
   """
   keys = _Keys.from_seed(config.seed)
-  checkpointer = Checkpointer(workdir / "checkpoints")
+  checkpointer = Checkpointer(
+      workdir / "checkpoints", keep=config.num_checkpoints
+  )
   run = board_run.begin(config, keys.init, keys.start)
   run.restore(checkpointer)
   hooks = begin(run)
@@ -151,19 +153,23 @@ def summarise(run: BoardRun) -> dict[str, Any]:
   }
 
 
-def restore_agent(workdir: str | os.PathLike[str]) -> BoardAgent:
-  """The agent of a run, with its newest parameters.
+def restore_agent(
+    workdir: str | os.PathLike[str], step: int | None = None
+) -> BoardAgent:
+  """The agent of a run, with its newest parameters or those of a step.
 
   Args:
     workdir: of the run, finished or not.
+    step: environment steps of one of its checkpoints; a run keeps the newest
+      `config.num_checkpoints`. None takes the newest.
 
   Returns:
     The agent: `agent.plan(rng_key, state, num_simulations=None) -> Plan` for a
     batch of states of `agent.environment`.
 
   Raises:
-    CheckpointError: there is no run on a board, or none of its checkpoints
-      can be read.
+    CheckpointError: there is no run on a board, no checkpoint of that step,
+      or none of its checkpoints can be read.
   """
   workdir = pathlib.Path(workdir)
   path = workdir / "config.json"
@@ -175,7 +181,7 @@ def restore_agent(workdir: str | os.PathLike[str]) -> BoardAgent:
   config = config_from_dict(Config, json.loads(path.read_text()))
   keys = _Keys.from_seed(config.seed)
   run = board_run.begin(config, keys.init, keys.start)
-  if not run.restore(Checkpointer(workdir / "checkpoints")):
+  if not run.restore(Checkpointer(workdir / "checkpoints"), step):
     raise CheckpointError(
         f"{workdir} has no checkpoint yet; wait for its run to save one."
     )

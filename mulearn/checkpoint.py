@@ -97,23 +97,27 @@ class Checkpointer:
       raise self._save_error(step, e) from e
     self._prune()
 
-  def restore(self, like: PyTree) -> tuple[int, PyTree, dict[str, Any]] | None:
-    """Reads the newest checkpoint that is whole.
+  def restore(
+      self, like: PyTree, *, step: int | None = None
+  ) -> tuple[int, PyTree, dict[str, Any]] | None:
+    """Reads the newest checkpoint that is whole, or the newest of a step.
 
     Args:
       like: pytree with the structure, shapes, dtypes and placement wanted:
         arrays, or `jax.ShapeDtypeStruct`s with a sharding.
+      step: only a checkpoint of this step will do; None takes any.
 
     Returns:
       The step, the arrays as in `like`, and the host's dict; None where
       nothing has been saved.
 
     Raises:
-      CheckpointError: if the checkpoint belongs to another config, or if none
-        of the checkpoints can be read.
+      CheckpointError: if the checkpoint belongs to another config, if there is
+        none of that step, or if none of the checkpoints can be read.
     """
     reasons = []
-    for name in reversed(self._names()):
+    names = self._names() if step is None else self._names_of(step)
+    for name in reversed(names):
       path = self.directory / name
       try:
         host, manifest = snapshot.read_host(path)
@@ -146,6 +150,17 @@ class Checkpointer:
   def _names(self) -> list[str]:
     names = [p.name for p in self.directory.iterdir() if _order(p.name)]
     return sorted(names, key=_order)
+
+  def _names_of(self, step: int) -> list[str]:
+    names = [n for n in self._names() if _order(n)[0] == step]
+    if not names:
+      steps = sorted({_order(n)[0] for n in self._names()})
+      raise CheckpointError(
+          f"{self.directory} has no checkpoint of step {step}; it has those of"
+          f" {', '.join(map(str, steps)) or 'no step at all'}. A run keeps the"
+          " newest --config.num_checkpoints of them."
+      )
+    return names
 
   def _free_name(self, step: int) -> str:
     # Never written over: between removing the old one and finishing the new

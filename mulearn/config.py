@@ -148,6 +148,7 @@ class Config:
   imitation_games: int = 100  # train games whose gold paths are cloned
   eval_every: int = 1000  # environment steps between points of the curve
   checkpoint_every_seconds: float = 30.0  # between checkpoints
+  num_checkpoints: int = 2  # newest that are kept; 2 survive a damaged one
   env: EnvConfig = dataclasses.field(default_factory=EnvConfig)
   prior: PriorConfig = dataclasses.field(default_factory=PriorConfig)
   model: ModelConfig = dataclasses.field(default_factory=ModelConfig)

@@ -80,7 +80,9 @@ def train(
     FloatingPointError: a loss is not finite; earlier checkpoints are kept.
   """
   keys = _Keys.from_seed(config.seed)
-  checkpointer = Checkpointer(workdir / "checkpoints")
+  checkpointer = Checkpointer(
+      workdir / "checkpoints", keep=config.num_checkpoints
+  )
   run = run_lib.begin(config, keys.init, prior=prior, embed=embed, pool=pool)
   run.restore(checkpointer)
   hooks = begin(run)

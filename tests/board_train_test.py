@@ -123,6 +123,21 @@ def test_a_run_is_restored_as_an_agent(whole, board_states):
   np.testing.assert_array_equal(plan.policy, again.policy)
 
 
+def test_an_older_checkpoint_is_restored_by_its_step(config, tmp_path):
+  config = dataclasses.replace(config, num_checkpoints=10)
+  board_train.run_experiment(config, tmp_path)
+  steps = sorted(int(p.name) for p in (tmp_path / "checkpoints").iterdir())
+  assert len(steps) == 4 and steps[-1] == 64
+  newest, same, older = (
+      jax.tree.leaves(mulearn.restore_agent(tmp_path, step).networks)
+      for step in (None, 64, steps[0])
+  )
+  jax.tree.map(np.testing.assert_array_equal, same, newest)
+  assert any((a != b).any() for a, b in zip(older, newest))
+  with pytest.raises(CheckpointError, match="no checkpoint of step 65"):
+    mulearn.restore_agent(tmp_path, 65)
+
+
 def test_what_is_no_run_cannot_be_restored(tmp_path):
   with pytest.raises(CheckpointError, match="holds no run on a board"):
     mulearn.restore_agent(tmp_path)

@@ -142,6 +142,17 @@ def test_the_newest_are_kept_and_a_step_can_be_saved_again(tmp_path):
   assert saver.restore({"x": np.array(0)})[1]["x"] == -1
 
 
+def test_an_older_step_is_found_and_a_missing_one_is_named(tmp_path):
+  saver = checkpoint.Checkpointer(tmp_path, keep=3)
+  like = {"x": np.array(0)}
+  for step, x in ((1, 10), (2, 20), (2, 21), (10, 30)):
+    saver.save(step, {"x": np.array(x)}, {})
+  assert saver.restore(like, step=2)[:2] == (2, {"x": np.array(21)})
+  assert saver.restore(like)[0] == 10
+  with pytest.raises(checkpoint.CheckpointError, match="step 1; .* 2, 10"):
+    saver.restore(like, step=1)
+
+
 @pytest.mark.parametrize("item", ["arrays", "host"])
 @pytest.mark.parametrize("missing", [True, False])
 def test_a_damaged_one_is_named_and_the_one_before_is_used(

@@ -16,6 +16,7 @@ from mulearn import run as run_lib
 from mulearn.config import Config
 from mulearn.env.board import GAMES as GAMES_ON_BOARDS
 from mulearn.env.text import GAMES, load_interface
+from mulearn.evaluate import __main__ as evaluate_main
 from mulearn.evaluate.examiners import EXAMINERS
 from mulearn.lm import __main__ as lm_main
 from mulearn.prior import __main__ as prior_main
@@ -172,7 +173,9 @@ def test_the_readme_has_its_commands_and_each_experiment_a_readme():
   words = _commands(_ROOT / "README.md")
   assert words[:2] == [["make", "demo"], ["make", "test"]]
   modules = {w[2] for w in words if w[:2] == ["python", "-m"]}
-  assert modules >= {"mulearn.main", "mulearn.prior", "mulearn.lm"}
+  assert modules >= {
+      "mulearn.main", "mulearn.prior", "mulearn.lm", "mulearn.evaluate",
+  }  # fmt: skip
   assert len(_READMES) == 1 + len(_ARGUMENTS) + len(_BOARDS)
 
 
@@ -187,6 +190,7 @@ def test_a_command_of_a_readme_can_be_given(words, monkeypatch):
     _check_main(words[3:], monkeypatch)
     return
   parsers = {
+      "mulearn.evaluate": evaluate_main._parser,
       "mulearn.prior": prior_main._parser,
       "mulearn.lm": lambda: lm_main._parser(words[3:]),
   }

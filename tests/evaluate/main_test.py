@@ -1,0 +1,116 @@
+"""The command line of evaluation, on a run that has two checkpoints."""
+
+import dataclasses
+import json
+
+import jax
+import pytest
+
+from mulearn import board_run
+from mulearn.checkpoint import Checkpointer
+from mulearn.evaluate import __main__ as main
+
+
+@pytest.fixture(scope="module")
+def workdir(board_config, make_board_networks, tmp_path_factory):
+  """It ends in `@80`, as a step does; the two checkpoints differ."""
+  config = board_config("world")
+  workdir = tmp_path_factory.mktemp("run@8")
+  (workdir / "config.json").write_text(json.dumps(dataclasses.asdict(config)))
+  run = board_run.begin(config, jax.random.key(0), jax.random.key(1))
+  checkpointer = Checkpointer(workdir / "checkpoints")
+  for step in (16, 32):
+    networks = make_board_networks("world", seed=step)
+    run.state = dataclasses.replace(run.state, params=networks)
+    run.env_steps = step
+    run.save(checkpointer)
+  return workdir
+
+
+def test_an_arena_is_printed_written_and_drawn(workdir, tmp_path, capsys):
+  words = ["arena", "--pairs=5", "--simulations=2", f"--out={tmp_path / 'a'}"]
+  words += ["--anchor=anybody", "--players", "minimax:1", "perfect"]
+  words += ["anybody=random", f"run:{workdir}", f"policy:{workdir}@16"]
+  assert main.main(words) == 0
+  shown = capsys.readouterr()
+  assert "anybody" in shown.out and "minimax:1" in shown.out
+  assert "minimax:1 v perfect:" in shown.err
+  found = json.loads((tmp_path / "a" / "arena.json").read_text())
+  assert found["game"] == "tic_tac_toe" and found["anchor"] == "anybody"
+  assert found["named"]["anybody"] == "random"
+  assert len(found["players"]) == 5 and len(found["matches"]) == 10
+  assert found["players"][0]["name"] == "perfect"
+  elos = [p["elo"] for p in found["players"]]
+  assert elos == sorted(elos, reverse=True)
+  for row in found["players"]:
+    assert row["games"] == 4 * 10 == row["wins"] + row["draws"] + row["losses"]
+  assert sum(p["points"] for p in found["players"]) == pytest.approx(2.5)
+  first = found["matches"][0]
+  assert (first["player"], first["opponent"]) == ("minimax:1", "perfect")
+  points = sum(map(sum, first["pairs"]))
+  assert points == first["wins"] + 0.5 * first["draws"]
+  assert (tmp_path / "a" / "arena.png").stat().st_size > 10_000
+  assert (tmp_path / "a" / "arena.svg").exists()
+
+
+def test_a_checkpoint_is_chosen_by_its_step(workdir):
+  newest, same, older = (
+      jax.tree.leaves(main._restore(f"{workdir}{step}").networks)
+      for step in ("", "@32", "@16")
+  )
+  assert all((a == b).all() for a, b in zip(same, newest))
+  assert all((a != b).any() for a, b in zip(older, newest))
+
+
+def test_model_error_is_written_beside_the_run(workdir, capsys):
+  words = ["model_error", f"--workdir={workdir}", "--moves=2", "--lines=50"]
+  assert main.main(words) == 0
+  shown = capsys.readouterr().out
+  assert "perfect lines" in shown and "k=0      50 lines" in shown
+  found = json.loads((workdir / "model_error.json").read_text())
+  assert set(found["lines"]) == {"own", "perfect", "random"}
+  for points in found["lines"].values():
+    assert [p["k"] for p in points] == [0, 1, 2]
+    assert points[0]["policy_kl"] == pytest.approx(0.0, abs=1e-5)
+    assert points[0]["value_error"] == points[0]["value_error_seen"]
+    assert points[2]["policy_kl"] > 0.01
+  assert (workdir / "model_error.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    "words, says",
+    [
+        (["--players", "random", "perfect"], "Give --game"),
+        (["--players", "random", "stockfish"], "No player 'stockfish'"),
+        (["--players", "random", "minimax:x"], "No player 'minimax:x'"),
+        (["--players", "random", "random"], "the same name"),
+        (["--players", "random", "minimax:0"], "at least 1 ply"),
+        (["--players", "random"], "at least two players"),
+        (["--players", "random", "run:/no/such"], "holds no run on a board"),
+        (["--players", "random", "run:WORKDIR@7"], "no checkpoint of step 7"),
+        (["--players", "random", "run:WORKDIR"], "have to play one game"),
+    ],
+)
+def test_an_error_is_one_line(words, says, workdir, capsys):
+  game = "connect_four" if "one game" in says else "tic_tac_toe"
+  words = [w.replace("WORKDIR", str(workdir)) for w in words]
+  words += [] if "--game" in says else [f"--game={game}"]
+  assert main.main(["arena", *words]) == 1
+  error = capsys.readouterr().err
+  assert error.startswith("error: ") and says in error
+  assert len(error.splitlines()) == 1
+
+
+def test_a_game_without_a_table_has_no_perfect_player():
+  with pytest.raises(ValueError, match="no table of perfect play"):
+    main._table("connect_four")
+
+
+def test_help_shows_examples_and_players(capsys):
+  for words in (["--help"], ["arena", "--help"]):
+    with pytest.raises(SystemExit) as stopped:
+      main.main(words)
+    assert stopped.value.code == 0
+    shown = capsys.readouterr().out
+    assert "python -m mulearn.evaluate model_error" in shown
+    assert "run:WORKDIR@STEP" in shown
