@@ -42,6 +42,7 @@ from mulearn import board_train
 from mulearn.act.board_agent import BoardAgent, make_environment
 from mulearn.checkpoint import CheckpointError
 from mulearn.env import board
+from mulearn.env.hex import Hex
 from mulearn.evaluate import (
     arena,
     arena_report,
@@ -50,6 +51,7 @@ from mulearn.evaluate import (
     players,
     solver,
 )
+from mulearn.evaluate import hex as hex_lib
 from mulearn.evaluate.players import Player
 
 
@@ -95,7 +97,7 @@ def make_player(
   if words == "random":
     return players.random_player(environment)
   if words == "perfect":
-    return players.perfect_player(_table(game), environment)
+    return _perfect_player(game)
   if kind == "minimax" and rest.isdecimal():
     return players.minimax_player(environment, int(rest))
   if kind == "rollouts" and rest.isdecimal():
@@ -128,6 +130,14 @@ def _split(words: str) -> tuple[pathlib.Path, int | None]:
   if step is None or pathlib.Path(words).exists():
     return pathlib.Path(words), None
   return pathlib.Path(workdir), int(step)
+
+
+def _perfect_player(game: str) -> Player:
+  """Hex knows every position of its solution, others those of their table."""
+  environment = make_environment(game)
+  if isinstance(environment, Hex):
+    return hex_lib.perfect_player(environment, is_stubborn=False)
+  return players.perfect_player(_table(game), environment)
 
 
 def _table(game: str) -> solver.Table:

@@ -9,6 +9,7 @@ import pytest
 from mulearn import board_run
 from mulearn.checkpoint import Checkpointer
 from mulearn.evaluate import __main__ as main
+from mulearn.evaluate import arena
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,24 @@ def test_a_checkpoint_is_chosen_by_its_step(workdir):
   )
   assert all((a == b).all() for a, b in zip(same, newest))
   assert all((a != b).any() for a, b in zip(older, newest))
+
+
+def test_perfect_hex_wins_whatever_the_other_does():
+  perfect, anybody = (
+      main.make_player(name, "hex_3") for name in ("perfect", "random")
+  )
+  score = arena.match(
+      main.make_environment("hex_3"),
+      perfect,
+      anybody,
+      jax.random.key(0),
+      num_pairs=20,
+      opening_plies=0,
+  )
+  assert (score.games[:, 0] == 1.0).all()  # Whoever begins wins.
+  assert score.points > 0.6
+  with pytest.raises(ValueError, match="size is 5"):
+    main.make_player("perfect", "hex_5")
 
 
 def test_model_error_is_written_beside_the_run(workdir, capsys):
