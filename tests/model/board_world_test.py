@@ -31,11 +31,11 @@ def test_every_imagined_move_turns_the_view_as_far_as_the_game_goes_on(
     settings, make_board_networks, board_states
 ):
   networks = make_board_networks("world")
-  model = settings.model(networks)
   latent = settings.root(networks, jax.random.key(0), board_states(())).state
   for bias, expected in ((30.0, -1.0), (0.0, -0.5), (-30.0, 0.0)):
     networks.continues.kernel[...] *= 0.0
     networks.continues.bias[...] = jnp.array([bias])
+    model = settings.model(networks)
     node = model.step(jax.random.key(0), latent, jnp.array([3]))
     np.testing.assert_allclose(node.discount, [expected], atol=1e-6)
 
