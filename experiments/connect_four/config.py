@@ -37,7 +37,7 @@ def get_config(arm: str = "alphazero") -> Config:
   config.replay.capacity = 524_288
   config.replay.batch_size = 1024
   config.replay.min_size = 65_536
-  config.learn.unroll_steps = 4 if is_muzero else 0
+  config.learn.unroll_steps = 0
   config.learn.td_steps = 8
   config.learn.explored_below = 0.5
   config.learn.discount = 1.0
@@ -45,4 +45,24 @@ def get_config(arm: str = "alphazero") -> Config:
   config.learn.learning_rate = 2e-3
   config.learn.weight_decay = 1e-4
   config.learn.value_weight = 1.0
+  if is_muzero:
+    _teach_the_rules(config)
   return config
+
+
+def _teach_the_rules(config: Config) -> None:
+  """What a world that has to be learned needs beside.
+
+  From random play and a rate of 5e-4, 43 % of the moves that end a game were
+  found after 1,150 updates with one unrolled move, none after 1,200 with five;
+  but what is taught one move deep does not hold two moves deep. Two is between
+  them, and not measured yet. Updates are what the rules take: small batches.
+  """
+  config.num_steps = 8_388_608
+  config.learn.unroll_steps = 2
+  config.learn.consistency_weight = 1.0
+  config.learn.target_decay = 0.99
+  config.learn.learning_rate = 1e-3
+  config.replay.batch_size = 256
+  config.learn.updates_per_env_step = 1 / 256
+  config.replay.reanalysed_per_env_step = 0.5
