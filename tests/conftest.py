@@ -14,13 +14,26 @@ import pytest
 
 _CACHE = pathlib.Path(__file__).parent.parent / ".cache" / "jax"
 
-# Before any test module imports jax; subprocesses inherit it.
+# Before jax is imported; subprocesses inherit it.
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 # Pictures are drawn into files, on machines without a screen.
 os.environ["MPLBACKEND"] = "agg"
+
+import jax  # noqa: E402
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget_compiled_programs():
+  """After each file. A process that kept those of all would be aborted.
+
+  Each takes some of the 65,530 memory maps that Linux grants a process; what is
+  needed again is read from the cache on disk.
+  """
+  yield
+  jax.clear_caches()
 
 
 @pytest.fixture(scope="session")
