@@ -97,13 +97,20 @@ def run_experiment(config: Config, workdir: pathlib.Path) -> dict[str, Any]:
     What `results.json` holds.
 
   Raises:
-    ValueError: more than one seed or an arm was asked for.
+    ValueError: more than one seed or an arm was asked for, or nobody can
+      examine this game.
   """
   if config.num_seeds != 1 or config.arms:
     raise ValueError(
         f"num_seeds is {config.num_seeds} and {len(config.arms)} arms are"
         " given, but a board is one run a command: set config.seed, and give"
         " each run a --workdir of its own."
+    )
+  if config.env.name not in EXAMINERS:
+    raise ValueError(
+        f"config.env.name is {config.env.name!r}, of which no position is"
+        " solved, so a run could not be examined; there are"
+        f" {', '.join(EXAMINERS)}."
     )
   _write(workdir / "config.json", dataclasses.asdict(config))
   name = f"{config.env.name}, {config.model.kind}, seed {config.seed}"

@@ -146,6 +146,13 @@ def test_what_is_no_run_cannot_be_restored(tmp_path):
     mulearn.no_such_name  # noqa: B018
 
 
+def test_a_game_that_nobody_can_examine_is_said_at_once(config, tmp_path):
+  env = dataclasses.replace(config.env, name="hex_5")
+  config = dataclasses.replace(config, env=env)
+  with pytest.raises(ValueError, match="hex_5.*tic_tac_toe"):
+    board_train.run_experiment(config, tmp_path)
+
+
 def test_configs_come_back_from_json(config):
   values = json.loads(json.dumps(dataclasses.asdict(config)))
   assert board_train.config_from_dict(Config, values) == config
