@@ -1,0 +1,278 @@
+"""Plays an episode on a board, and records every search behind it."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mulearn.act.board_agent import BoardAgent
+from mulearn.env.base import Environment
+from mulearn.explore.boards import Board
+from mulearn.explore.record import BoardSight, Episode, Step, list_nodes
+from mulearn.search.tree import tree_view
+from mulearn.types import Array, PyTree
+
+MAX_NODES = 400
+
+
+class Thinker:
+  """An agent whose searches are recorded, one position at a time.
+
+  Attributes:
+    agent: who searches.
+    board: how people see it.
+  """
+
+  def __init__(self, agent: BoardAgent, num_simulations: int):
+    """Checks what is asked.
+
+    Args:
+      agent: who searches.
+      num_simulations: of each search.
+
+    Raises:
+      ValueError: there is no simulation, or no picture of the board.
+    """
+    if num_simulations < 1:
+      raise ValueError(
+          f"num_simulations is {num_simulations}; a search needs at least 1."
+      )
+    self.agent = agent
+    self.board = Board.of(agent.config.env.name)
+    self._num_simulations = num_simulations
+    self._game = agent.environment
+
+  def sight(self, state: PyTree, mover: int, last: int = -1) -> BoardSight:
+    """The board of one state; `mover` is 0 if the first player moves."""
+    planes = np.asarray(self._game.observation(state))
+    return BoardSight(tuple(self.board.stones(planes, mover).tolist()), last)
+
+  def think(
+      self,
+      rng_key: Array,
+      state: PyTree,
+      sight: BoardSight,
+      mover: int,
+      *,
+      deterministic: bool = True,
+  ) -> tuple[int, Step]:
+    """Searches from one state.
+
+    Args:
+      rng_key: consumed.
+      state: of the environment, not over.
+      sight: the same, as people see it.
+      mover: 0 if the first player is to move, else 1.
+      deterministic: no exploration noise at the root.
+
+    Returns:
+      The action, and the record of the search; its reward and end are those
+      of that action.
+    """
+    plan = self.agent.plan(
+        rng_key,
+        jax.tree.map(lambda x: x[None], state),
+        self._num_simulations,
+        deterministic=deterministic,
+    )
+    tree = jax.tree.map(
+        lambda x: np.asarray(x[0]), plan.tree.replace(embeddings=None)
+    )
+    states, illegal, over = _walk(
+        state, tree.parents, tree.action_from_parent, game=self._game
+    )
+    seen = self._seen(states, over)
+    illegal, over = np.asarray(illegal), np.asarray(over)
+    policy, action = np.asarray(plan.policy[0]), int(plan.action[0])
+    cells = self._cells(np.asarray(sight.stones), mover, tree)
+
+    def name(node: int, slot: int) -> str:
+      return self.board.name((mover + _depth(tree, node)) % 2, slot)
+
+    def details(view, parent):
+      del parent
+      fields = {}
+      if view.depth == 1:
+        fields["policy"] = float(policy[view.slot])
+      if view.node < 0:  # Never visited.
+        return fields | {
+            "cell": self.board.cell(
+                np.asarray(sight.stones), mover, view.slot
+            )
+        }  # fmt: skip
+      sign = -1.0 if view.depth % 2 else 1.0
+      if not illegal[view.node]:
+        fields["really_ends"] = bool(over[view.node])
+      if seen is not None and not illegal[view.node]:
+        fields["seen"] = sign * float(seen[view.node])
+      return fields | {
+          "judged": sign * float(tree.raw_values[view.node]),
+          "illegal": bool(illegal[view.node]),
+          "cell": cells[view.node],
+      }
+
+    view = tree_view(
+        jax.tree.map(lambda x: x[None], tree), label=name, chosen_slot=action
+    )
+    nodes, left_out = list_nodes(
+        view,
+        num_players=self._game.num_players,
+        details=details,
+        max_nodes=MAX_NODES,
+    )
+    after = _step(state, action, game=self._game)
+    step = Step(
+        sight=sight,
+        mover=mover,
+        nodes=nodes,
+        value=float(tree.node_values[0]),
+        judged=float(tree.raw_values[0]),
+        reward=float(self._game.reward(after)),
+        over=bool(self._game.terminated(after)),
+        left_out=left_out,
+    )
+    return action, step
+
+  def _seen(self, states: PyTree, over: Array) -> np.ndarray | None:
+    """What the network says of the real positions `[N]`; rules imagine none."""
+    if self.agent.config.model.kind == "simulator":
+      return None
+    return np.where(over, 0.0, self.agent.glance(states).value)
+
+  def _cells(self, stones: np.ndarray, mover: int, tree) -> list[int]:
+    """The cell that each node's action gives a stone, `[N]`."""
+    boards, movers, cells = {0: stones}, {0: mover}, [-1]
+    for node in range(1, len(tree.parents)):
+      parent = int(tree.parents[node])
+      if parent < 0:
+        cells.append(-1)
+        continue
+      board, player = boards[parent].copy(), movers[parent]
+      cell = self.board.cell(board, player, int(tree.action_from_parent[node]))
+      if cell >= 0:
+        board[cell] = player + 1
+      boards[node], movers[node] = board, 1 - player
+      cells.append(cell)
+    return cells
+
+
+def play_episode(
+    agent: BoardAgent,
+    rng_key: Array,
+    *,
+    num_simulations: int = 64,
+    max_steps: int | None = None,
+    deterministic: bool = True,
+) -> Episode:
+  """The agent plays a game against itself.
+
+  Args:
+    agent: plays both sides.
+    rng_key: consumed.
+    num_simulations: of each search.
+    max_steps: moves after which the episode is cut; None lets it end.
+    deterministic: no exploration noise at the root.
+
+  Returns:
+    The episode with its searches.
+
+  Raises:
+    ValueError: a number is less than 1, or no picture of the board is known.
+  """
+  if max_steps is not None and max_steps < 1:
+    raise ValueError(f"max_steps is {max_steps}; at least 1 is needed.")
+  thinker = Thinker(agent, num_simulations)
+  game, board = agent.environment, thinker.board
+  start_key, rng_key = jax.random.split(rng_key)
+  state = game.init(start_key)
+  first, mover = int(game.current_player(state)), 0
+  sight, steps = thinker.sight(state, mover), []
+  while not steps or not steps[-1].over and len(steps) != max_steps:
+    action, step = thinker.think(
+        jax.random.fold_in(rng_key, len(steps)), state, sight, mover,
+        deterministic=deterministic,
+    )  # fmt: skip
+    steps.append(step)
+    last = board.cell(np.asarray(sight.stones), mover, action)
+    state = _step(state, action, game=game)
+    mover = int(game.current_player(state) != first)
+    sight = thinker.sight(state, mover, last)
+  config = agent.config
+  is_imagined = config.model.kind != "simulator"
+  return Episode(
+      title=config.env.name.replace("_", " "),
+      facts={
+          "agent": "MuZero, a learned model" if is_imagined
+          else "AlphaZero, the rules as its model",
+          "search": f"{config.search.policy}, {num_simulations} simulations",
+          "noise": "none" if deterministic else "as in training",
+      },
+      players=board.players,
+      discount=config.learn.discount,
+      steps=tuple(steps),
+      last=sight,
+      ending=how_it_ended(steps[-1], board),
+      board=board,
+      is_imagined=is_imagined,
+  )  # fmt: skip
+
+
+def how_it_ended(step: Step, board: Board) -> str:
+  """Who won, in words, from the last step of a game."""
+  if not step.over:
+    return "cut before the end"
+  if step.reward == 0.0:
+    return "draw"
+  winner = step.mover if step.reward > 0.0 else 1 - step.mover
+  return f"{board.players[winner]} won"
+
+
+def _depth(tree, node: int) -> int:
+  depth = 0
+  while node > 0:
+    node, depth = int(tree.parents[node]), depth + 1
+  return depth
+
+
+@functools.partial(jax.jit, static_argnames="game")
+def _step(state: PyTree, action: int, *, game: Environment) -> PyTree:
+  return game.step(state, action)
+
+
+@functools.partial(jax.jit, static_argnames="game")
+def _walk(
+    state: PyTree, parents: Array, actions: Array, *, game: Environment
+) -> tuple[PyTree, Array, Array]:
+  """The real positions of the nodes of a tree.
+
+  Args:
+    state: of the root.
+    parents: of each node, less than its own number; -1 for none, `[N]`.
+    actions: that led to each node, `[N]`.
+    game: the rules.
+
+  Returns:
+    States `[N, ...]`; whether the way there holds an action that is illegal
+    `[N]`, after which the state stands still; whether the game is over `[N]`.
+  """
+  size = parents.shape[0]
+  states = jax.tree.map(
+      lambda x: jnp.broadcast_to(x, (size, *jnp.shape(x))), state
+  )
+
+  def visit(node, carry):
+    states, illegal = carry
+    parent, action = jnp.maximum(parents[node], 0), jnp.maximum(actions[node], 0)
+    before = jax.tree.map(lambda x: x[parent], states)
+    wrong = game.terminated(before) | game.invalid(before)[action]
+    wrong |= illegal[parent]
+    after = game.step(before, action)
+    here = jax.tree.map(lambda a, b: jnp.where(wrong, a, b), before, after)
+    states = jax.tree.map(lambda x, y: x.at[node].set(y), states, here)
+    return states, illegal.at[node].set(wrong)
+
+  states, illegal = jax.lax.fori_loop(
+      1, size, visit, (states, jnp.zeros(size, bool))
+  )
+  return states, illegal, jax.vmap(game.terminated)(states)
