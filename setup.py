@@ -60,7 +60,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["mulearn", "mulearn.*"]),
-    package_data={"mulearn.evaluate": ["positions/*.csv"]},
+    package_data={
+        "mulearn.evaluate": ["positions/*.csv"],
+        "mulearn.explore": ["page/*"],
+    },
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
 )

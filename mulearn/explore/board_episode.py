@@ -1,5 +1,6 @@
 """Plays an episode on a board, and records every search behind it."""
 
+import dataclasses
 import functools
 
 import jax
@@ -10,10 +11,30 @@ from mulearn.act.board_agent import BoardAgent
 from mulearn.env.base import Environment
 from mulearn.explore.boards import Board
 from mulearn.explore.record import BoardSight, Episode, Step, list_nodes
+from mulearn.search.plan import improved_value
 from mulearn.search.tree import tree_view
 from mulearn.types import Array, PyTree
 
 MAX_NODES = 400
+
+
+@dataclasses.dataclass(frozen=True)
+class Moment:
+  """A position of a game.
+
+  Attributes:
+    state: of the environment.
+    mover: 0 if the first player is to move, else 1.
+    sight: the board as people see it.
+    reward: of the move that led here, for who made it.
+    is_over: the game has ended.
+  """
+
+  state: PyTree
+  mover: int
+  sight: BoardSight
+  reward: float = 0.0
+  is_over: bool = False
 
 
 class Thinker:
@@ -43,33 +64,51 @@ class Thinker:
     self._num_simulations = num_simulations
     self._game = agent.environment
 
-  def sight(self, state: PyTree, mover: int, last: int = -1) -> BoardSight:
-    """The board of one state; `mover` is 0 if the first player moves."""
+  def start(self, rng_key: Array) -> Moment:
+    """The first position of a game; consumes the key."""
+    state = self._game.init(rng_key)
+    return Moment(state, 0, self._sight(state, 0))
+
+  def legal(self, moment: Moment) -> list[int]:
+    """The actions that may be chosen."""
+    invalid = np.asarray(self._game.invalid(moment.state))
+    return np.flatnonzero(~invalid).tolist()
+
+  def play(self, moment: Moment, action: int) -> Moment:
+    """The position after a legal action."""
+    state = _step(moment.state, action, game=self._game)
+    before, after = map(self._game.current_player, (moment.state, state))
+    mover = moment.mover if before == after else 1 - moment.mover
+    stones = np.asarray(moment.sight.stones)
+    cell = self.board.cell(stones, moment.mover, action)
+    return Moment(
+        state,
+        mover,
+        self._sight(state, mover, cell),
+        float(self._game.reward(state)),
+        bool(self._game.terminated(state)),
+    )
+
+  def _sight(self, state: PyTree, mover: int, last: int = -1) -> BoardSight:
     planes = np.asarray(self._game.observation(state))
     return BoardSight(tuple(self.board.stones(planes, mover).tolist()), last)
 
   def think(
-      self,
-      rng_key: Array,
-      state: PyTree,
-      sight: BoardSight,
-      mover: int,
-      *,
-      deterministic: bool = True,
+      self, rng_key: Array, moment: Moment, *, deterministic: bool = True
   ) -> tuple[int, Step]:
-    """Searches from one state.
+    """Searches from one position.
 
     Args:
       rng_key: consumed.
-      state: of the environment, not over.
-      sight: the same, as people see it.
-      mover: 0 if the first player is to move, else 1.
+      moment: a position that is not over.
       deterministic: no exploration noise at the root.
 
     Returns:
       The action, and the record of the search; its reward and end are those
       of that action.
     """
+    state, mover = moment.state, moment.mover
+    stones = np.asarray(moment.sight.stones)
     plan = self.agent.plan(
         rng_key,
         jax.tree.map(lambda x: x[None], state),
@@ -85,7 +124,7 @@ class Thinker:
     seen = self._seen(states, over)
     illegal, over = np.asarray(illegal), np.asarray(over)
     policy, action = np.asarray(plan.policy[0]), int(plan.action[0])
-    cells = self._cells(np.asarray(sight.stones), mover, tree)
+    cells = self._cells(stones, mover, tree)
 
     def name(node: int, slot: int) -> str:
       return self.board.name((mover + _depth(tree, node)) % 2, slot)
@@ -96,11 +135,7 @@ class Thinker:
       if view.depth == 1:
         fields["policy"] = float(policy[view.slot])
       if view.node < 0:  # Never visited.
-        return fields | {
-            "cell": self.board.cell(
-                np.asarray(sight.stones), mover, view.slot
-            )
-        }  # fmt: skip
+        return fields | {"cell": self.board.cell(stones, mover, view.slot)}
       sign = -1.0 if view.depth % 2 else 1.0
       if not illegal[view.node]:
         fields["really_ends"] = bool(over[view.node])
@@ -121,15 +156,15 @@ class Thinker:
         details=details,
         max_nodes=MAX_NODES,
     )
-    after = _step(state, action, game=self._game)
+    after = self.play(moment, action)
     step = Step(
-        sight=sight,
+        sight=moment.sight,
         mover=mover,
         nodes=nodes,
-        value=float(tree.node_values[0]),
+        value=float(improved_value(plan)[0]),
         judged=float(tree.raw_values[0]),
-        reward=float(self._game.reward(after)),
-        over=bool(self._game.terminated(after)),
+        reward=after.reward,
+        over=after.is_over,
         left_out=left_out,
     )
     return action, step
@@ -183,21 +218,15 @@ def play_episode(
   if max_steps is not None and max_steps < 1:
     raise ValueError(f"max_steps is {max_steps}; at least 1 is needed.")
   thinker = Thinker(agent, num_simulations)
-  game, board = agent.environment, thinker.board
-  start_key, rng_key = jax.random.split(rng_key)
-  state = game.init(start_key)
-  first, mover = int(game.current_player(state)), 0
-  sight, steps = thinker.sight(state, mover), []
-  while not steps or not steps[-1].over and len(steps) != max_steps:
+  start_key, think_key = jax.random.split(rng_key)
+  now, steps = thinker.start(start_key), []
+  while not now.is_over and len(steps) != max_steps:
     action, step = thinker.think(
-        jax.random.fold_in(rng_key, len(steps)), state, sight, mover,
+        jax.random.fold_in(think_key, len(steps)), now,
         deterministic=deterministic,
     )  # fmt: skip
     steps.append(step)
-    last = board.cell(np.asarray(sight.stones), mover, action)
-    state = _step(state, action, game=game)
-    mover = int(game.current_player(state) != first)
-    sight = thinker.sight(state, mover, last)
+    now = thinker.play(now, action)
   config = agent.config
   is_imagined = config.model.kind != "simulator"
   return Episode(
@@ -208,24 +237,23 @@ def play_episode(
           "search": f"{config.search.policy}, {num_simulations} simulations",
           "noise": "none" if deterministic else "as in training",
       },
-      players=board.players,
+      players=thinker.board.players,
       discount=config.learn.discount,
       steps=tuple(steps),
-      last=sight,
-      ending=how_it_ended(steps[-1], board),
-      board=board,
+      last=now.sight,
+      ending=how_it_ended(thinker.board, steps[-1].mover, now),
+      board=thinker.board,
       is_imagined=is_imagined,
   )  # fmt: skip
 
 
-def how_it_ended(step: Step, board: Board) -> str:
-  """Who won, in words, from the last step of a game."""
-  if not step.over:
+def how_it_ended(board: Board, mover: int, last: Moment) -> str:
+  """Who won, in words, where `mover` made the move that led to `last`."""
+  if not last.is_over:
     return "cut before the end"
-  if step.reward == 0.0:
+  if last.reward == 0.0:
     return "draw"
-  winner = step.mover if step.reward > 0.0 else 1 - step.mover
-  return f"{board.players[winner]} won"
+  return f"{board.players[mover if last.reward > 0.0 else 1 - mover]} won"
 
 
 def _depth(tree, node: int) -> int:
@@ -263,7 +291,9 @@ def _walk(
 
   def visit(node, carry):
     states, illegal = carry
-    parent, action = jnp.maximum(parents[node], 0), jnp.maximum(actions[node], 0)
+    parent, action = jnp.maximum(parents[node], 0), jnp.maximum(
+        actions[node], 0
+    )
     before = jax.tree.map(lambda x: x[parent], states)
     wrong = game.terminated(before) | game.invalid(before)[action]
     wrong |= illegal[parent]

@@ -89,7 +89,7 @@ class Step:
     sight: what was observed.
     mover: whose move it was, 0 or 1.
     nodes: of the search, the root first.
-    value: of the root after search, for the mover.
+    value: of the root under the policy that search returns, for the mover.
     judged: the same before search.
     reward: of the move, for the mover.
     over: the episode ended with the move.

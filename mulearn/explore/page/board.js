@@ -25,8 +25,8 @@ function html(name, attributes = {}, ...children) {
 }
 
 const byId = (id) => document.getElementById(id);
-const signed = (thousandths) => (thousandths < 0 ? "−" : "+") +
-  (Math.abs(thousandths) / 1000).toFixed(2);
+const signed = (thousandths) => Math.abs(thousandths) < 5 ? "0.00"
+  : (thousandths < 0 ? "−" : "+") + (Math.abs(thousandths) / 1000).toFixed(2);
 const share = (thousandths) => (thousandths / 1000).toFixed(3)
   .replace(/^0/, "");
 
@@ -49,6 +49,7 @@ function drawBoard(board, sight, marks) {
   const width = isHex ? right + 0.9 * S : right + S / 2 + 8;
   const height = isHex ? bottom + 1.35 * R + 4 : bottom + S / 2 + 8;
   const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img",
+    style: `max-width:${Math.round(1.6 * width)}px`,
     "aria-label": "The board" });
   if (isHex) drawHexSides(root, board, place, R);
   for (let row = 0; row < board.rows; row++) {

@@ -3,7 +3,8 @@
 const episode = JSON.parse(byId("mulearn-episode").textContent);
 const { steps, board, players, words } = episode;
 const isBoard = board !== null;
-const view = { step: 0, nodes: [], selected: null };
+const view = { step: 0, nodes: [], selected: null, allBars: false };
+const FEW_BARS = 10;
 const picture = new TreePicture(byId("tree"), (node) => {
   view.selected = node;
   drawSight();
@@ -23,6 +24,7 @@ function go(step) {
   view.selected = null;
   const isEnd = view.step === steps.length;
   view.nodes = isEnd ? [] : readTree(steps[view.step].tree, words);
+  if (!isEnd) view.nodes[0].value = steps[view.step].value;
   for (const node of playedLine()) node.played = true;
   for (const name of ["policy", "search", "line"]) {
     document.querySelector(`.mulearn .${name}`).hidden = isEnd;
@@ -80,6 +82,8 @@ function drawWhere(isEnd) {
 function drawTimeline() {
   const W = 1000, H = 64, middle = H / 2, count = steps.length;
   const values = steps.map((s) => seenBy(0, s.mover, s.value));
+  const last = steps[count - 1];
+  if (last.over) values.push(seenBy(0, last.mover, last.reward));
   const top = Math.max(1000, ...values.map(Math.abs));
   const x = (i) => 12 + (W - 24) * i / Math.max(count, 1);
   const y = (value) => middle - (middle - 7) * value / top;
@@ -90,6 +94,9 @@ function drawTimeline() {
     stroke: "var(--line)", "vector-effect": "non-scaling-stroke" }),
   svg("polyline", { points: points.join(" "), fill: "none",
     stroke: "var(--policy)", "stroke-width": 2,
+    "vector-effect": "non-scaling-stroke" }),
+  svg("path", { d: points.map((at) => `M${at}h0`).join(""),
+    stroke: "var(--policy)", "stroke-width": 6, "stroke-linecap": "round",
     "vector-effect": "non-scaling-stroke" }),
   svg("line", { x1: x(view.step), x2: x(view.step), y1: 0, y2: H,
     stroke: "var(--chosen)", "stroke-width": 2,
@@ -147,7 +154,9 @@ function drawBars() {
     html("span", { class: "swatch", style: `background:var(--${key})` }),
     name]));
   const root = view.selected && lineTo(view.nodes, view.selected)[0];
-  byId("bars").replaceChildren(...rows.map((node) => {
+  const few = view.allBars || rows.length <= FEW_BARS + 1 ? rows
+    : rows.filter((node, i) => i < FEW_BARS || node.flags & CHOSEN);
+  byId("bars").replaceChildren(...few.map((node) => {
     const row = html("div", { class: "row" + (isBoard ? "" : " words") +
       (node.flags & CHOSEN ? " chosen" : "") +
       (root === node ? " selected" : "") },
@@ -161,6 +170,14 @@ function drawBars() {
     });
     return row;
   }));
+  if (few.length < rows.length) {
+    const more = html("button", {}, `Show ${rows.length - few.length} more`);
+    more.addEventListener("click", () => {
+      view.allBars = true;
+      drawBars();
+    });
+    byId("bars").append(more);
+  }
   const trust = step.trust === null ? []
     : [fact("trust in the language model", share(step.trust))];
   byId("values").replaceChildren(html("div", { class: "facts" },
@@ -233,14 +250,15 @@ function drawLine() {
       html("td", {}, real === null ? "–" : signed(Math.round(real)))));
   }
   const who = players.length > 1 ? ` for ${players[now.mover]}` : "";
-  const head = html("tr", {}, ...["k", "planned", "played", "visits of it",
-    `its value here${who}`, "its value when there"].map((name) =>
+  const head = html("tr", {}, ...["k", "planned", "played", "visits",
+    `expected${who}`, "found there"].map((name) =>
     html("th", {}, name)));
   byId("line").replaceChildren(html("div", { class: "scroll" },
     html("table", {}, html("thead", {}, head), html("tbody", {}, ...rows))),
-  html("p", { class: "note" }, "k moves ahead of this step. Coloured: other " +
-    "than planned. The last column is what search found, or the game gave, " +
-    "after that move was really made."));
+  html("p", { class: "note" }, "k moves on from this step; coloured where it " +
+    "was not as planned. Expected: the value of what was played, in the tree " +
+    "above. Found there: what search said, or the game gave, after it was " +
+    "really made."));
 }
 
 const KEYS = [

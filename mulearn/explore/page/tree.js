@@ -16,6 +16,8 @@ function readTree(tree, words) {
     node.depth = nodes[node.parent].depth + 1;
     nodes[node.parent].children.push(node);
   }
+  // What was planned lies straight ahead, along the top.
+  nodes[0].children.sort((a, b) => (b.flags & CHOSEN) - (a.flags & CHOSEN));
   return nodes;
 }
 
@@ -72,7 +74,7 @@ class TreePicture {
   }
 
   place() {
-    const boxWidth = this.hasWords ? 196 : 108, gap = this.hasWords ? 46 : 40;
+    const boxWidth = this.hasWords ? 204 : 116, gap = 40;
     this.box = { width: boxWidth, height: 36 };
     let row = 0, deepest = 0;
     const visit = (node) => {
@@ -80,8 +82,7 @@ class TreePicture {
       deepest = Math.max(deepest, node.depth);
       const below = node.open ? tried(node) : [];
       below.forEach(visit);
-      node.y = below.length
-        ? (below[0].y + below[below.length - 1].y) / 2 : 12 + 46 * row++;
+      node.y = below.length ? below[0].y : 12 + 46 * row++;
     };
     visit(this.nodes[0]);
     this.width = 24 + (deepest + 1) * (boxWidth + gap);
@@ -93,7 +94,7 @@ class TreePicture {
     const edges = svg("g"), boxes = svg("g");
     const total = Math.max(this.nodes[0].visits, 1);
     for (const node of shownNodes(this.nodes[0])) {
-      if (node.parent >= 0) edges.append(this.edge(node, total));
+      if (node.parent >= 0) edges.append(...this.edges(node, total));
       boxes.append(this.boxOf(node));
     }
     this.picture = svg("svg", {
@@ -105,21 +106,26 @@ class TreePicture {
 
   look(node) {
     return (node.flags & CHOSEN ? " chosen" : "") +
-      (node.played ? " played" : "") +
       (node.flags & (ILLEGAL | WRONG_END) ? " illegal" : "");
   }
 
-  edge(node, total) {
+  edges(node, total) {
     const parent = this.nodes[node.parent], { width, height } = this.box;
     const x = parent.x + width, y = parent.y + height / 2;
     const middle = (x + node.x) / 2, end = node.y + height / 2;
-    return svg("path", { class: `edge${this.look(node)}`,
-      d: `M${x},${y}C${middle},${y} ${middle},${end} ${node.x},${end}`,
-      "stroke-width": (1.2 + 8 * node.visits / total).toFixed(1) });
+    const d = `M${x},${y}C${middle},${y} ${middle},${end} ${node.x},${end}`;
+    const width_ = 1.2 + 9 * node.visits / total;
+    const edges = [svg("path", { d, "stroke-width": width_.toFixed(1),
+      class: node.flags & CHOSEN ? "edge chosen" : "edge" })];
+    if (node.played) {
+      edges.push(svg("path", { d, class: "edge played",
+        "stroke-width": Math.max(1.6, width_ / 3).toFixed(1) }));
+    }
+    return edges;
   }
 
   boxOf(node) {
-    const { width, height } = this.box;
+    const { width, height } = this.box, right = width - 13;
     const selected = this.selected === node ? " selected" : "";
     const group = svg("g", { class: `box${this.look(node)}${selected}`,
       transform: `translate(${node.x},${node.y})`, "data-click": "",
@@ -129,6 +135,9 @@ class TreePicture {
     const hue = value < 0 ? "var(--bad)" : "var(--good)";
     group.append(svg("rect", { width, height, rx: 7,
       style: `fill:color-mix(in srgb, ${hue} ${strength}%, var(--card))` }));
+    if (node.played) {
+      group.append(svg("path", { class: "mark", d: `M0,9V${height - 9}` }));
+    }
     const name = node.parent < 0 ? "root" : node.label;
     const room = this.hasWords ? 27 : 9;
     const text = name.length > room ? name.slice(0, room - 1) + "…" : name;
@@ -138,13 +147,13 @@ class TreePicture {
       svg("title", {}, name),
       svg("text", { x: 8, y: 15, "font-size": 13, "font-weight": 650 },
         text + mark),
-      svg("text", { x: width - 8, y: 15, "font-size": 12,
+      svg("text", { x: right, y: 15, "font-size": 12,
         "text-anchor": "end" }, signed(value)),
       svg("text", { x: 8, y: 29, "font-size": 10.5, class: "soft" },
         node.parent < 0 ? `${node.visits} simulations`
           : `${node.visits}×   prior ${share(node.prior)}`));
     if (node.language !== null && node.parent >= 0) {
-      group.append(svg("text", { x: width - 8, y: 29, "font-size": 10.5,
+      group.append(svg("text", { x: right, y: 29, "font-size": 10.5,
         class: "soft", "text-anchor": "end" }, `LM ${share(node.language)}`));
     }
     group.addEventListener("click", () => this.select(node));
@@ -220,11 +229,9 @@ class TreePicture {
     const { clientWidth, clientHeight } = this.frame;
     const whole = Math.min(clientWidth / this.width,
       clientHeight / this.height);
-    this.scale = Math.min(Math.max(whole, 0.72), 1.15);
+    this.scale = Math.min(Math.max(whole, 0.9), 1.15);
     this.resize();
-    this.frame.scrollLeft = 0;
-    const root = this.nodes[0];
-    this.frame.scrollTop = (root.y + 18) * this.scale - clientHeight / 2;
+    this.frame.scrollTo(0, 0);
   }
 
   zoom(factor, event) {
