@@ -120,22 +120,21 @@ class Game:
 
 def draw(board: Board, sight: BoardSight) -> str:
   """The board as lines of text; the newest stone stands in brackets."""
-  signs = "." + board.signs
+  signs, gap = "." + board.signs, " " * (board.kind == "hex")
   is_columns = board.kind == "connect_four"
   names = [
       str(i + 1) if is_columns else string.ascii_lowercase[i]
       for i in range(board.columns)
   ]
-  lines = ["     " + "  ".join(names)]
+  lines = ["     " + ("  " + gap).join(names)]
   for row in range(board.rows):
     line = "" if is_columns else str(row + 1)
     line = line.rjust(3) + " "
     for column in range(board.columns):
       cell = row * board.columns + column
       sign = signs[sight.stones[cell]]
-      line += f"[{sign}]" if cell == sight.last else f" {sign} "
-    indent = row * (board.kind == "hex")
-    lines.append(" " * indent + line.rstrip())
+      line += (f"[{sign}]" if cell == sight.last else f" {sign} ") + gap
+    lines.append(2 * row * gap + line.rstrip())
   return "\n".join(lines)
 
 
@@ -196,10 +195,7 @@ def _play(options: argparse.Namespace) -> None:
   agent = board_train.restore_agent(options.workdir, options.step)
   thinker = Thinker(agent, options.num_simulations)
   game = Game(thinker, options.people, options.seed)
-  first, second = (
-      f"{name} ({sign})" for name, sign in zip(_names(game), game.board.signs)
-  )
-  print(f"{first} moves first, then {second}. {_HELP}")
+  print(f"{_introduce(game)} {_HELP}")
   _answer(game)
   while (words := _ask(game)) is not None:
     if words == "quit":
@@ -207,13 +203,16 @@ def _play(options: argparse.Namespace) -> None:
     _obey(game, words)
 
 
-def _names(game: Game) -> tuple[str, str]:
-  """The players, and whom they are moved by."""
-  names = game.board.players
-  if len(game.people) == 2:
-    return names
-  who = {game.people[0]: "you", 1 - game.people[0]: "agent"}
-  return tuple(f"{name}, {who[i]}" for i, name in enumerate(names))
+def _introduce(game: Game) -> str:
+  """Who is who."""
+  names, signs = game.board.players, game.board.signs
+  you = " and ".join(f"{names[i]} ({signs[i]})" for i in game.people)
+  order = {(0,): " and move first", (1,): " and move second"}
+  words = f"You are {you}{order.get(game.people, '')}."
+  if game.board.kind == "hex":
+    first, second = names
+    words += f" {first} connects top to bottom, {second} left to right."
+  return words
 
 
 def _ask(game: Game) -> str | None:

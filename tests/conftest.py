@@ -5,6 +5,7 @@ own, because the number of devices is fixed when JAX first looks for them.
 """
 
 import dataclasses
+import functools
 import hashlib
 import os
 import pathlib
@@ -177,6 +178,32 @@ def make_board_networks(board_config):
         for x, key in zip(leaves, keys)
     ]
     return jax.tree.unflatten(structure, leaves)
+
+  return make
+
+
+@pytest.fixture(scope="session")
+def board_workdir(board_config, make_board_networks, tmp_path_factory):
+  """kind of model -> the workdir of a run of tic-tac-toe, with opinions."""
+  import json
+
+  import jax
+
+  from mulearn import board_run
+  from mulearn.checkpoint import Checkpointer
+
+  @functools.cache
+  def make(kind: str) -> pathlib.Path:
+    config = board_config(kind)
+    workdir = tmp_path_factory.mktemp(kind)
+    values = json.dumps(dataclasses.asdict(config))
+    (workdir / "config.json").write_text(values)
+    run = board_run.begin(config, jax.random.key(0), jax.random.key(1))
+    networks = make_board_networks(kind)
+    run.state = dataclasses.replace(run.state, params=networks)
+    run.env_steps = 32
+    run.save(Checkpointer(workdir / "checkpoints"))
+    return workdir
 
   return make
 
