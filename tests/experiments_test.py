@@ -11,13 +11,14 @@ from absl import flags
 from ml_collections import config_flags
 import pytest
 
-from mulearn import board_run, study
+from mulearn import board_run, play, study
 from mulearn import run as run_lib
 from mulearn.config import Config
 from mulearn.env.board import GAMES as GAMES_ON_BOARDS
 from mulearn.env.text import GAMES, load_interface
 from mulearn.evaluate import __main__ as evaluate_main
 from mulearn.evaluate.examiners import EXAMINERS
+from mulearn.explore import __main__ as explore_main
 from mulearn.lm import __main__ as lm_main
 from mulearn.prior import __main__ as prior_main
 from mulearn.prior.build import KINDS
@@ -175,6 +176,7 @@ def test_the_readme_has_its_commands_and_each_experiment_a_readme():
   modules = {w[2] for w in words if w[:2] == ["python", "-m"]}
   assert modules >= {
       "mulearn.main", "mulearn.prior", "mulearn.lm", "mulearn.evaluate",
+      "mulearn.explore", "mulearn.play",
   }  # fmt: skip
   assert len(_READMES) == 1 + len(_ARGUMENTS) + len(_BOARDS)
 
@@ -191,6 +193,8 @@ def test_a_command_of_a_readme_can_be_given(words, monkeypatch):
     return
   parsers = {
       "mulearn.evaluate": evaluate_main._parser,
+      "mulearn.explore": explore_main._parser,
+      "mulearn.play": play._parser,
       "mulearn.prior": prior_main._parser,
       "mulearn.lm": lambda: lm_main._parser(words[3:]),
   }

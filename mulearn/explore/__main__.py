@@ -1,12 +1,13 @@
 """Writes one HTML file in which an episode and its searches can be explored.
 
-The agent of a run on a board plays a game against itself; the page steps
-through it: the board, the search tree, the policy before and after search, the
-value, and what was imagined beside what came. The file needs no network and
-opens from disk.
+The agent of a run on a board plays a game against itself, that of a run on text
+plays a held-out game. The page steps through it: what is observed, the search
+tree, the policy before and after search (and the language model's), the value,
+and what was imagined beside what came. It needs no network and opens from disk.
 
-Example:
+Examples:
   python -m mulearn.explore --workdir=runs/tic_tac_toe/muzero_0
+  python -m mulearn.explore --workdir=runs/demo/muzero_lm/seed_0 --seed=3
 """
 
 import argparse
@@ -19,7 +20,9 @@ import jax
 
 from mulearn import board_train
 from mulearn.checkpoint import CheckpointError
-from mulearn.explore import board_episode, page
+from mulearn.env.base import JavaNotFoundError
+from mulearn.explore import board_episode, page, text_episode
+from mulearn.lm import WeightsError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,7 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
   options = _parser().parse_args(arguments)
   try:
     options.run(options)
-  except (CheckpointError, ValueError) as error:
+  except (
+      CheckpointError, JavaNotFoundError, ValueError, WeightsError,
+  ) as error:  # fmt: skip
     print(f"error: {error}", file=sys.stderr)
     return 1
   return 0
@@ -50,13 +55,19 @@ def _parser() -> argparse.ArgumentParser:
   )
   parser.set_defaults(run=_explore)
   parser.add_argument(
-      "--workdir", type=pathlib.Path, required=True, help="of a run on a board"
-  )
+      "--workdir", type=pathlib.Path, required=True,
+      help="of a run on a board, or of one arm and seed of a study of text",
+  )  # fmt: skip
   parser.add_argument(
       "--out", type=pathlib.Path, metavar="FILE",
       help="the page (explore.html in the workdir)",
   )  # fmt: skip
-  parser.add_argument("--seed", type=int, default=0, help="of all draws (0)")
+  parser.add_argument(
+      "--seed",
+      type=int,
+      default=0,
+      help="of all draws, and which test game of text (0)",
+  )
   parser.add_argument(
       "--num_simulations", type=int, default=64, help="of each search (64)"
   )
@@ -65,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
   )
   parser.add_argument(
       "--step", type=int,
-      help="environment steps of the checkpoint (the newest)",
+      help="of the checkpoint, environment steps on a board (the newest)",
   )  # fmt: skip
   parser.add_argument(
       "--noise", action="store_true",
@@ -75,17 +86,24 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _explore(options: argparse.Namespace) -> None:
-  agent = board_train.restore_agent(options.workdir, options.step)
-  episode = board_episode.play_episode(
-      agent,
-      jax.random.key(options.seed),
-      num_simulations=options.num_simulations,
-      max_steps=options.max_steps,
-      deterministic=not options.noise,
-  )
+  how = {
+      "num_simulations": options.num_simulations,
+      "max_steps": options.max_steps,
+      "deterministic": not options.noise,
+  }
+  rng_key = jax.random.key(options.seed)
+  if (options.workdir / "config.json").exists():
+    agent = board_train.restore_agent(options.workdir, options.step)
+    episode = board_episode.play_episode(agent, rng_key, **how)
+  else:
+    agent = text_episode.restore_agent(options.workdir, options.step)
+    with text_episode.make_pool(agent) as pool:
+      episode = text_episode.play_episode(
+          agent, pool, rng_key, game=options.seed, **how
+      )
   path = page.write(options.out or options.workdir / "explore.html", episode)
   print(
-      f"{len(episode.steps)} moves, {episode.ending}. Open {path}"
+      f"{len(episode.steps)} steps, {episode.ending}. Open {path}"
       f" ({path.stat().st_size / 1e6:.2f} MB) in a browser."
   )
 

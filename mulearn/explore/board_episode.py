@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,15 +27,33 @@ class Moment:
     state: of the environment.
     mover: 0 if the first player is to move, else 1.
     sight: the board as people see it.
-    reward: of the move that led here, for who made it.
-    is_over: the game has ended.
+    facts: what the rules say of the state.
   """
 
   state: PyTree
   mover: int
   sight: BoardSight
-  reward: float = 0.0
-  is_over: bool = False
+  facts: "Facts"
+
+  @property
+  def reward(self) -> float:
+    """Of the move that led here, for who made it."""
+    return float(self.facts.reward)
+
+  @property
+  def is_over(self) -> bool:
+    """The game has ended."""
+    return bool(self.facts.is_over)
+
+
+class Facts(NamedTuple):
+  """What the rules say of a state; see `env.base.Environment`."""
+
+  planes: Array
+  invalid: Array
+  player: Array
+  reward: Array
+  is_over: Array
 
 
 class Thinker:
@@ -67,30 +86,23 @@ class Thinker:
   def start(self, rng_key: Array) -> Moment:
     """The first position of a game; consumes the key."""
     state = self._game.init(rng_key)
-    return Moment(state, 0, self._sight(state, 0))
+    facts = _look(state, game=self._game)
+    return Moment(state, 0, self._sight(facts.planes, 0), facts)
 
   def legal(self, moment: Moment) -> list[int]:
     """The actions that may be chosen."""
-    invalid = np.asarray(self._game.invalid(moment.state))
-    return np.flatnonzero(~invalid).tolist()
+    return np.flatnonzero(~np.asarray(moment.facts.invalid)).tolist()
 
   def play(self, moment: Moment, action: int) -> Moment:
     """The position after a legal action."""
-    state = _step(moment.state, action, game=self._game)
-    before, after = map(self._game.current_player, (moment.state, state))
-    mover = moment.mover if before == after else 1 - moment.mover
+    state, facts = _play(moment.state, action, game=self._game)
+    is_same = facts.player == moment.facts.player
+    mover = moment.mover if is_same else 1 - moment.mover
     stones = np.asarray(moment.sight.stones)
     cell = self.board.cell(stones, moment.mover, action)
-    return Moment(
-        state,
-        mover,
-        self._sight(state, mover, cell),
-        float(self._game.reward(state)),
-        bool(self._game.terminated(state)),
-    )
+    return Moment(state, mover, self._sight(facts.planes, mover, cell), facts)
 
-  def _sight(self, state: PyTree, mover: int, last: int = -1) -> BoardSight:
-    planes = np.asarray(self._game.observation(state))
+  def _sight(self, planes: Array, mover: int, last: int = -1) -> BoardSight:
     return BoardSight(tuple(self.board.stones(planes, mover).tolist()), last)
 
   def think(
@@ -264,8 +276,22 @@ def _depth(tree, node: int) -> int:
 
 
 @functools.partial(jax.jit, static_argnames="game")
-def _step(state: PyTree, action: int, *, game: Environment) -> PyTree:
-  return game.step(state, action)
+def _look(state: PyTree, *, game: Environment) -> Facts:
+  return Facts(
+      game.observation(state),
+      game.invalid(state),
+      game.current_player(state),
+      game.reward(state),
+      game.terminated(state),
+  )
+
+
+@functools.partial(jax.jit, static_argnames="game")
+def _play(
+    state: PyTree, action: int, *, game: Environment
+) -> tuple[PyTree, Facts]:
+  state = game.step(state, action)
+  return state, _look(state, game=game)
 
 
 @functools.partial(jax.jit, static_argnames="game")

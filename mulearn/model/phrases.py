@@ -8,6 +8,7 @@ other, which is how the learned world can mean something by it.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -167,6 +168,17 @@ class PhraseTable:
         "whiten": self._whiten,
     }
     return arrays, {"texts": self._texts}
+
+  def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+    """Of the arrays that `save` gives, fitted or not; embeds one text."""
+    raw_width = self._embed(["room"]).shape[1]
+    rows = self._config.max_phrases
+    return {
+        "table": jax.ShapeDtypeStruct((rows, _TEXT_WIDTH), np.float32),
+        "vocabulary": jax.ShapeDtypeStruct((rows,), bool),
+        "mean": jax.ShapeDtypeStruct((raw_width,), np.float32),
+        "whiten": jax.ShapeDtypeStruct((raw_width, _TEXT_WIDTH), np.float32),
+    }
 
   def restore(self, arrays: dict[str, Any], host: dict[str, Any]) -> None:
     """Puts back what `save` gave."""

@@ -1,7 +1,5 @@
 """A recorded episode, held against the rules and against its own search."""
 
-import dataclasses
-
 import jax
 import numpy as np
 import pytest
@@ -84,7 +82,7 @@ def test_rules_imagine_nothing_wrong_and_a_fresh_model_does(episodes):
 
 def test_what_is_seen_is_what_the_network_says_there(agents, episodes):
   agent, step = agents["world"], episodes["world"].steps[0]
-  game = agent.environment
+  game, play = agent.environment, jax.jit(agent.environment.step)
   for node in (n for n in step.nodes[1:] if n.seen is not None):
     state, above = game.init(jax.random.key(0)), node
     line = [node]
@@ -92,7 +90,7 @@ def test_what_is_seen_is_what_the_network_says_there(agents, episodes):
       above = step.nodes[above.parent]
       line.append(above)
     for move in reversed(line):
-      state = game.step(state, move.cell)
+      state = play(state, move.cell)
     value = 0.0
     if not game.terminated(state):
       batch = jax.tree.map(lambda x: x[None], state)
@@ -139,7 +137,14 @@ def test_numbers_that_make_no_sense_are_refused(agents):
 
 def test_an_ending_names_the_winner(episodes):
   board = episodes["world"].board
-  moment = board_episode.Moment(None, 0, episodes["world"].last, 1.0, True)
-  assert board_episode.how_it_ended(board, 1, moment) == "O won"
-  lost = dataclasses.replace(moment, reward=-1.0)
-  assert board_episode.how_it_ended(board, 1, lost) == "X won"
+
+  def ending(reward, is_over):
+    facts = board_episode.Facts(None, None, None, reward, is_over)
+    moment = board_episode.Moment(None, 0, episodes["world"].last, facts)
+    return board_episode.how_it_ended(board, 1, moment)
+
+  assert (ending(1.0, True), ending(-1.0, True)) == ("O won", "X won")
+  assert (ending(0.0, True), ending(0.0, False)) == (
+      "draw",
+      "cut before the end",
+  )

@@ -14,18 +14,25 @@ from mulearn.explore.boards import Board
 )
 def test_a_random_game_is_seen_as_it_lies_on_the_table(name):
   game, board = make_environment(name), Board.of(name)
-  step = jax.jit(game.step)
   state = game.init(jax.random.key(1))
+  view = jax.jit(
+      lambda state: (
+          game.observation(state), game.invalid(state), game.terminated(state)
+      )
+  )  # fmt: skip
+  step = jax.jit(game.step)
   random = np.random.default_rng(0)
-  stones = board.stones(game.observation(state), 0)
+  planes, invalid, over = view(state)
+  stones = board.stones(planes, 0)
   for ply in range(20):
-    if game.terminated(state):
+    if over:
       break
     mover = ply % 2
-    action = int(random.choice(np.flatnonzero(~game.invalid(state))))
+    action = int(random.choice(np.flatnonzero(~np.asarray(invalid))))
     cell = board.cell(stones, mover, action)
     state = step(state, action)
-    after = board.stones(game.observation(state), 1 - mover)
+    planes, invalid, over = view(state)
+    after = board.stones(planes, 1 - mover)
     if cell >= 0:
       assert stones[cell] == 0 and after[cell] == mover + 1
       changed = np.flatnonzero(stones != after)
