@@ -114,17 +114,33 @@ def test_the_walk_stands_still_where_a_move_is_illegal():
   assert seen.tolist()[:5] == [0, 1, 1, 1, 2]
 
 
-def test_the_seed_decides_and_noise_changes(agents):
-  def play(seed, **how):
-    return board_episode.play_episode(
-        agents["world"], jax.random.key(seed), max_steps=3,
+def test_the_seed_decides_and_the_episode_can_be_cut(agents):
+  first, again = (
+      board_episode.play_episode(
+          agents["world"], jax.random.key(3), max_steps=3,
+          num_simulations=NUM_SIMULATIONS,
+      )
+      for _ in range(2)
+  )  # fmt: skip
+  assert first == again
+  assert len(first.steps) == 3 and first.ending == "cut before the end"
+
+
+def test_noise_is_on_request(agents, monkeypatch):
+  asked, agent = [], agents["world"]
+  plan = agent.plan
+
+  def spy(rng_key, state, num_simulations, *, deterministic):
+    asked.append((num_simulations, deterministic))
+    return plan(rng_key, state, num_simulations)
+
+  monkeypatch.setattr(agent, "plan", spy)
+  for how in ({}, {"deterministic": False}):
+    board_episode.play_episode(
+        agent, jax.random.key(0), max_steps=1,
         num_simulations=NUM_SIMULATIONS, **how,
     )  # fmt: skip
-
-  assert play(3) == play(3)
-  games = {play(seed, deterministic=False).steps for seed in range(4)}
-  assert len(games) > 1
-  assert len(play(3).steps) == 3 and play(3).ending == "cut before the end"
+  assert asked == [(NUM_SIMULATIONS, True), (NUM_SIMULATIONS, False)]
 
 
 def test_numbers_that_make_no_sense_are_refused(agents):

@@ -73,8 +73,7 @@ function drawWhere(isEnd) {
     : `Step ${view.step + 1} of ${steps.length}`;
   const step = steps[view.step];
   byId("what").textContent = isEnd ? episode.ending
-    : (players.length > 1 ? `${players[step.mover]} plays ` : "plays ") +
-      chosenOf(step);
+    : (isBoard ? `${players[step.mover]} plays ` : "> ") + chosenOf(step);
   byId("first").disabled = byId("previous").disabled = view.step === 0;
   byId("next").disabled = byId("last").disabled = isEnd;
 }
@@ -119,8 +118,9 @@ function drawSight() {
     : !isBoard ? "What the agent reads"
       : `${players[step.mover]} to move`;
   if (!isBoard) {
+    const said = sight.text.replace(`Task: ${sight.task}`, "").trim();
     byId("sight").replaceChildren(html("b", {}, sight.task),
-      html("pre", {}, sight.text));
+      html("pre", {}, said));
     byId("sight-note").textContent = "";
     return;
   }
@@ -304,7 +304,7 @@ function start() {
   byId("tree-keys").replaceChildren(swatch("var(--chosen)"), "planned",
     swatch("var(--played)"), "really played", swatch("var(--good)"), "good",
     swatch("var(--bad)"), `bad${who} · 12× visits · ■ end` +
-    (episode.imagined ? " · ✗ illegal · ≠ not so in the real game" : "") +
+    (isBoard && episode.imagined ? " · ✗ illegal · ≠ not so in the real game" : "") +
     " · drag to pan, Ctrl + wheel to zoom");
   byId("keys").replaceChildren(...KEYS.flatMap(([, key, text]) =>
     [html("dt", {}, key), html("dd", {}, text)]));

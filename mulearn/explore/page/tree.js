@@ -74,19 +74,25 @@ class TreePicture {
   }
 
   place() {
-    const boxWidth = this.hasWords ? 204 : 116, gap = 40;
+    const boxWidth = this.hasWords ? 226 : 116, gap = 40;
     this.box = { width: boxWidth, height: 36 };
-    let row = 0, deepest = 0;
-    const visit = (node) => {
+    const free = [];  // The upper end of what is free, for each depth.
+    const below = (node) => node.open ? tried(node) : [];
+    const visit = (node, least) => {
+      // On the row of its first child, and of that one's: main lines are
+      // straight, and a column is filled from above without crossings.
+      let y = least;
+      for (let n = node; n; n = below(n)[0]) {
+        y = Math.max(y, free[n.depth] ?? 12);
+      }
       node.x = 12 + node.depth * (boxWidth + gap);
-      deepest = Math.max(deepest, node.depth);
-      const below = node.open ? tried(node) : [];
-      below.forEach(visit);
-      node.y = below.length ? below[0].y : 12 + 46 * row++;
+      node.y = y;
+      free[node.depth] = y + 46;
+      below(node).forEach((child) => visit(child, y));
     };
-    visit(this.nodes[0]);
-    this.width = 24 + (deepest + 1) * (boxWidth + gap);
-    this.height = 12 + 46 * row + 8;
+    visit(this.nodes[0], 12);
+    this.width = 24 + free.length * (boxWidth + gap);
+    this.height = Math.max(...free) + 8;
   }
 
   draw() {
@@ -139,7 +145,7 @@ class TreePicture {
       group.append(svg("path", { class: "mark", d: `M0,9V${height - 9}` }));
     }
     const name = node.parent < 0 ? "root" : node.label;
-    const room = this.hasWords ? 27 : 9;
+    const room = this.hasWords ? 22 : 8;
     const text = name.length > room ? name.slice(0, room - 1) + "…" : name;
     const mark = node.flags & ILLEGAL ? " ✗" : node.flags & WRONG_END ? " ≠"
       : node.flags & ENDS ? " ■" : "";
@@ -229,7 +235,8 @@ class TreePicture {
     const { clientWidth, clientHeight } = this.frame;
     const whole = Math.min(clientWidth / this.width,
       clientHeight / this.height);
-    this.scale = Math.min(Math.max(whole, 0.9), 1.15);
+    const least = clientWidth < 500 ? 0.75 : 0.9;  // Can still be read.
+    this.scale = Math.min(Math.max(whole, least), 1.15);
     this.resize();
     this.frame.scrollTo(0, 0);
   }
