@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -119,89 +119,107 @@ class Thinker:
       The action, and the record of the search; its reward and end are those
       of that action.
     """
-    state, mover = moment.state, moment.mover
-    stones = np.asarray(moment.sight.stones)
     plan = self.agent.plan(
         rng_key,
-        jax.tree.map(lambda x: x[None], state),
+        jax.tree.map(lambda x: x[None], moment.state),
         self._num_simulations,
         deterministic=deterministic,
     )
-    tree = jax.tree.map(
-        lambda x: np.asarray(x[0]), plan.tree.replace(embeddings=None)
-    )
-    states, illegal, over = _walk(
-        state, tree.parents, tree.action_from_parent, game=self._game
-    )
-    seen = self._seen(states, over)
-    illegal, over = np.asarray(illegal), np.asarray(over)
+    tree = jax.tree.map(np.asarray, plan.tree.replace(embeddings=None))
     policy, action = np.asarray(plan.policy[0]), int(plan.action[0])
-    cells = self._cells(stones, mover, tree)
-
-    def name(node: int, slot: int) -> str:
-      return self.board.name((mover + _depth(tree, node)) % 2, slot)
-
-    def details(view, parent):
-      del parent
-      fields = {}
-      if view.depth == 1:
-        fields["policy"] = float(policy[view.slot])
-      if view.node < 0:  # Never visited.
-        return fields | {"cell": self.board.cell(stones, mover, view.slot)}
-      sign = -1.0 if view.depth % 2 else 1.0
-      if not illegal[view.node]:
-        fields["really_ends"] = bool(over[view.node])
-      if seen is not None and not illegal[view.node]:
-        fields["seen"] = sign * float(seen[view.node])
-      return fields | {
-          "judged": sign * float(tree.raw_values[view.node]),
-          "illegal": bool(illegal[view.node]),
-          "cell": cells[view.node],
-      }
-
+    real = self._look_behind(moment, tree)
     view = tree_view(
-        jax.tree.map(lambda x: x[None], tree), label=name, chosen_slot=action
+        tree,
+        label=lambda node, slot: self.board.name(real.movers[node], slot),
+        chosen_slot=action,
     )
     nodes, left_out = list_nodes(
         view,
         num_players=self._game.num_players,
-        details=details,
+        details=functools.partial(self._details, moment, tree, policy, real),
         max_nodes=MAX_NODES,
     )
     after = self.play(moment, action)
     step = Step(
         sight=moment.sight,
-        mover=mover,
+        mover=moment.mover,
         nodes=nodes,
         value=float(improved_value(plan)[0]),
-        judged=float(tree.raw_values[0]),
+        judged=float(tree.raw_values[0, 0]),
         reward=after.reward,
         over=after.is_over,
         left_out=left_out,
     )
     return action, step
 
-  def _seen(self, states: PyTree, over: Array) -> np.ndarray | None:
-    """What the network says of the real positions `[N]`; rules imagine none."""
-    if self.agent.config.model.kind == "simulator":
-      return None
-    return np.where(over, 0.0, self.agent.glance(states).value)
+  def _details(
+      self,
+      moment: Moment,
+      tree,
+      policy: np.ndarray,
+      real: "_Real",
+      view,
+      parent,
+  ) -> dict[str, Any]:
+    """The fields of `Node` that the tree does not tell."""
+    del parent
+    node, fields = view.node, {}
+    if view.depth == 1:
+      fields["policy"] = float(policy[view.slot])
+      stones = np.asarray(moment.sight.stones)
+      fields["cell"] = self.board.cell(stones, moment.mover, view.slot)
+    if node < 0:  # Never visited.
+      return fields
+    sign = -1.0 if view.depth % 2 else 1.0
+    fields["judged"] = sign * float(tree.raw_values[0, node])
+    fields["illegal"] = bool(real.illegal[node])
+    fields["cell"] = real.cells[node]
+    if not real.illegal[node]:
+      fields["really_ends"] = bool(real.over[node])
+      if real.seen is not None:
+        fields["seen"] = sign * float(real.seen[node])
+    return fields
 
-  def _cells(self, stones: np.ndarray, mover: int, tree) -> list[int]:
-    """The cell that each node's action gives a stone, `[N]`."""
-    boards, movers, cells = {0: stones}, {0: mover}, [-1]
-    for node in range(1, len(tree.parents)):
-      parent = int(tree.parents[node])
-      if parent < 0:
-        cells.append(-1)
-        continue
-      board, player = boards[parent].copy(), movers[parent]
-      cell = self.board.cell(board, player, int(tree.action_from_parent[node]))
-      if cell >= 0:
-        board[cell] = player + 1
-      boards[node], movers[node] = board, 1 - player
-      cells.append(cell)
-    return cells
+  def _look_behind(self, moment: Moment, tree) -> "_Real":
+    """Plays by the rules what was imagined."""
+    parents, actions = tree.parents[0], tree.action_from_parent[0]
+    states, illegal, over = _walk(
+        moment.state, parents, actions, game=self._game
+    )
+    seen = None
+    if self.agent.config.model.kind != "simulator":
+      seen = np.where(over, 0.0, self.agent.glance(states).value)
+    boards = [np.asarray(moment.sight.stones)]
+    movers, cells = [moment.mover], [-1]
+    for parent, action in zip(parents[1:], actions[1:]):
+      above = max(int(parent), 0)  # A row without a node is never looked at.
+      stones, mover = boards[above].copy(), movers[above]
+      cells.append(self.board.cell(stones, mover, max(int(action), 0)))
+      if cells[-1] >= 0:
+        stones[cells[-1]] = mover + 1
+      boards.append(stones)
+      movers.append(1 - mover)
+    illegal, over = np.asarray(illegal), np.asarray(over)
+    return _Real(illegal, over, seen, movers, cells)
+
+
+class _Real(NamedTuple):
+  """What is true where a search imagined it, for each of its nodes `[N]`.
+
+  Attributes:
+    illegal: the way there cannot be played.
+    over: the game is over there.
+    seen: what the network says, seeing the real position, for who moves there;
+      None where the model is the rules.
+    movers: who moves there, 0 or 1.
+    cells: that the last move on the way gave a stone, -1 for none.
+  """
+
+  illegal: np.ndarray
+  over: np.ndarray
+  seen: np.ndarray | None
+  movers: list[int]
+  cells: list[int]
 
 
 def play_episode(
@@ -266,13 +284,6 @@ def how_it_ended(board: Board, mover: int, last: Moment) -> str:
   if last.reward == 0.0:
     return "draw"
   return f"{board.players[mover if last.reward > 0.0 else 1 - mover]} won"
-
-
-def _depth(tree, node: int) -> int:
-  depth = 0
-  while node > 0:
-    node, depth = int(tree.parents[node]), depth + 1
-  return depth
 
 
 @functools.partial(jax.jit, static_argnames="game")

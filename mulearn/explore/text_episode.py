@@ -47,7 +47,8 @@ def restore_agent(workdir: pathlib.Path, step: int | None = None) -> Agent:
   workdir = workdir.resolve()
   root, arm = workdir.parent.parent, workdir.parent.name
   seed = re.fullmatch(r"seed_(\d+)", workdir.name)
-  if not seed or not (root / "results.json").exists():
+  has_results = (root / "results.json").exists()
+  if not (seed and has_results and (workdir / "checkpoints").is_dir()):
     raise CheckpointError(
         f"{workdir} holds no run that can be explored: pass the --workdir of a"
         " run on a board, or that of one run of a finished study of text games,"

@@ -141,8 +141,12 @@ def test_an_agent_comes_back_as_it_was(agent, workdir, rooms):
 
 def test_what_is_no_run_of_a_study_is_said(workdir, capsys):
   with pytest.raises(CheckpointError, match="'odd' is no arm.*plain"):
-    text_episode.restore_agent(workdir.parent.parent / "odd" / "seed_0")
-  with pytest.raises(CheckpointError, match="has no checkpoint"):
-    text_episode.restore_agent(workdir.with_name("seed_1"))
+    odd = workdir.parent.parent / "odd" / "seed_0"
+    (odd / "checkpoints").mkdir(parents=True)
+    text_episode.restore_agent(odd)
+  missing = workdir.with_name("seed_1")
+  with pytest.raises(CheckpointError, match="seed_1 holds no run"):
+    text_episode.restore_agent(missing)
+  assert not missing.exists()
   assert main.main([f"--workdir={workdir.parent.parent}"]) == 1
   assert "of one run of a finished study" in capsys.readouterr().err

@@ -145,7 +145,7 @@ class TreePicture {
       group.append(svg("path", { class: "mark", d: `M0,9V${height - 9}` }));
     }
     const name = node.parent < 0 ? "root" : node.label;
-    const room = this.hasWords ? 22 : 8;
+    const room = this.hasWords ? 21 : 8;
     const text = name.length > room ? name.slice(0, room - 1) + "…" : name;
     const mark = node.flags & ILLEGAL ? " ✗" : node.flags & WRONG_END ? " ≠"
       : node.flags & ENDS ? " ■" : "";
