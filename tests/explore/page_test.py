@@ -221,7 +221,8 @@ parent.postMessage(JSON.stringify(found), "*");
 def _in_chromium(text: str, folder: pathlib.Path) -> dict:
   """Opens the page 400 pixels wide, presses keys, and tells what is there."""
   watch = (
-      "<script>const errors = []; console.error = (...e) => errors.push(e + '');"
+      "<script>const errors = [];"
+      " console.error = (...e) => errors.push(e + '');"
       " window.addEventListener('error', (e) => errors.push(e.message));"
       " document.addEventListener('securitypolicyviolation', (e) =>"
       " errors.push(e.violatedDirective));</script>"

@@ -304,7 +304,8 @@ function start() {
   byId("tree-keys").replaceChildren(swatch("var(--chosen)"), "planned",
     swatch("var(--played)"), "really played", swatch("var(--good)"), "good",
     swatch("var(--bad)"), `bad${who} · 12× visits · ■ end` +
-    (isBoard && episode.imagined ? " · ✗ illegal · ≠ not so in the real game" : "") +
+    (isBoard && episode.imagined
+      ? " · ✗ illegal · ≠ not so in the real game" : "") +
     " · drag to pan, Ctrl + wheel to zoom");
   byId("keys").replaceChildren(...KEYS.flatMap(([, key, text]) =>
     [html("dt", {}, key), html("dd", {}, text)]));
