@@ -3,10 +3,9 @@
 Each wraps the recurrent function or the answer of a search that is right.
 """
 
+from conformance import games as games_lib
+from conformance.subject import SEARCHES, Search
 import jax.numpy as jnp
-
-from tests.conformance import games as games_lib
-from tests.conformance.subject import SEARCHES, Search
 
 RIGHT = SEARCHES["mctx_puct"]
 STEP = games_lib.step

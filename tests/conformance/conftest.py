@@ -1,8 +1,7 @@
 """Every test of search is run with each subject."""
 
+from conformance import subject
 import pytest
-
-from tests.conformance import subject
 
 
 @pytest.fixture(params=subject.SEARCHES)

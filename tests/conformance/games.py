@@ -7,10 +7,9 @@ some cannot be made, and some end the game before the last ply.
 
 from typing import NamedTuple
 
+from conformance.subject import Position
 import jax.numpy as jnp
 import numpy as np
-
-from tests.conformance.subject import Position
 
 A, DEPTH = 3, 3
 NUM_INNER = (A**DEPTH - 1) // (A - 1)
@@ -28,6 +27,8 @@ class Games(NamedTuple):
     value: what the model says of the player to move, `[G, M]`.
     logits: of the model's policy, `[G, M, A]`.
     factor: discount of a move, before the sign, `[G]`.
+    names: the action that stands at each place of the policy, `[A]`. Nodes
+      are numbered by actions, whatever their places.
   """
 
   player: np.ndarray
@@ -37,6 +38,7 @@ class Games(NamedTuple):
   value: np.ndarray
   logits: np.ndarray
   factor: np.ndarray
+  names: np.ndarray
 
 
 def draw(
@@ -81,9 +83,13 @@ def draw(
       reward=np.float32(rng.integers(-2, 3, shape) / 2),
       terminal=terminal,
       invalid=invalid & ~terminal[..., None],
-      value=np.float32(opinions * rng.normal(size=shape)),
+      # What a model says of a game that is over must not be heard.
+      value=np.float32(
+          np.where(terminal, 10.0, opinions * rng.normal(size=shape))
+      ),
       logits=np.float32(opinions * rng.normal(size=(*shape, A))),
       factor=np.full(num_games, factor, np.float32),
+      names=np.arange(A),
   )
 
 
@@ -99,7 +105,8 @@ def step(games: Games, action, state) -> Position:
   """The recurrent function; a game that is over stays where it is."""
   game, node = state
   over = jnp.asarray(games.terminal)[game, node]
-  after = jnp.where(over, node, node * A + 1 + action)
+  move = jnp.asarray(games.names)[action]
+  after = jnp.where(over, node, node * A + 1 + move)
   player = jnp.asarray(games.player)
   sign = jnp.where(player[game, after] == player[game, node], 1.0, -1.0)
   ends = jnp.asarray(games.terminal)[game, after]
@@ -115,8 +122,8 @@ def _position(games, state, reward, discount) -> Position:
   game, node = state
   return Position(
       state=state,
-      prior_logits=jnp.asarray(games.logits)[game, node],
-      invalid=jnp.asarray(games.invalid)[game, node],
+      prior_logits=jnp.asarray(games.logits)[game, node][:, games.names],
+      invalid=jnp.asarray(games.invalid)[game, node][:, games.names],
       value=jnp.asarray(games.value)[game, node],
       reward=reward,
       discount=discount,

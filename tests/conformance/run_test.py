@@ -10,14 +10,11 @@
 import copy
 import dataclasses
 import inspect
-import time
 import typing
 
-import jax
-import numpy as np
 import pytest
 
-from mulearn import board_run, board_train, run, train
+from mulearn import board_run, run
 from mulearn.act import agent, host
 from mulearn.env import base, gold, pool, text
 from mulearn.evaluate import play, simulator
@@ -58,34 +55,6 @@ def test_row_8_updates_per_round_are_a_fixed_ratio(
   board.learn.updates_per_env_step = ratio
   assert board_run.updates_per_round(board) == updates
   assert updates / board_run.moves_per_round(board) == ratio
-
-
-def test_row_8_a_slow_machine_learns_as_often(board_config, tmp_path):
-  """Row 8: what a run does is no function of how long its rounds take."""
-  board, runs = board_config("simulator"), []
-  board.checkpoint_every_seconds = 0.05
-  for seconds in (0.0, 0.1):
-    hooks = train.Hooks(_Slow(seconds))
-    workdir = tmp_path / str(seconds)
-    runs.append(board_train.train(board, workdir, begin=lambda _, h=hooks: h))
-  fast, slow = runs
-  assert fast.env_steps == slow.env_steps == 64
-  # The round that fills the replay is the first to learn.
-  learned_from = 64 - board.replay.min_size + board_run.moves_per_round(board)
-  assert int(fast.state.step) == int(slow.state.step) == learned_from / 8
-  jax.tree.map(
-      np.testing.assert_array_equal, fast.state.params, slow.state.params
-  )
-
-
-class _Slow:
-  """A writer that keeps the loop waiting."""
-
-  def __init__(self, seconds):
-    self._seconds = seconds
-
-  def write(self, step, values):
-    time.sleep(self._seconds)
 
 
 def _reachable(*types):

@@ -178,7 +178,8 @@ def _mctx(
       "params": params,
       "rng_key": jax.random.fold_in(rng_key, 0),  # That of our first shard.
       "root": mctx.RootFnOutput(
-          prior_logits=root.prior_logits,
+          # Else its Dirichlet noise is mixed with what is invalid, too.
+          prior_logits=jnp.where(root.invalid, -1e30, root.prior_logits),
           value=root.value,
           embedding=root.state,
       ),
