@@ -96,24 +96,14 @@ def check_bounds(search, seed, factor):
 
 @given(seed=SEEDS, order=st.permutations(range(NUM_GAMES)))
 @few(max_examples=8)
-def _permutations(search, seed, order):
+def test_row_1_the_order_of_a_batch_does_not_matter(search, seed, order):
   check_permutation(search, seed, order)
-
-
-def test_row_1_the_order_of_a_batch_does_not_matter(search):
-  """Row 1."""
-  _permutations(search)
 
 
 @given(seed=SEEDS, row=st.integers(0, NUM_GAMES - 1))
 @few(max_examples=8)
-def _alone(search, seed, row):
+def test_row_1_a_batch_of_one_is_a_row_of_a_batch(search, seed, row):
   check_batch_of_one(search, seed, row)
-
-
-def test_row_1_a_batch_of_one_is_a_row_of_a_batch(search):
-  """Row 1."""
-  _alone(search)
 
 
 @pytest.mark.parametrize("name", broken.BATCH)
@@ -127,13 +117,8 @@ def test_row_1_a_leak_is_found(name):
 
 @given(seed=SEEDS)
 @few(max_examples=8)
-def _masses(search, seed):
+def test_row_3_no_mass_on_invalid_actions(search, seed):
   check_masses(search, seed)
-
-
-def test_row_3_no_mass_on_invalid_actions(search):
-  """Row 3: whatever the noise of self-play."""
-  _masses(search)
 
 
 def check_round_trip(search, seed, names):
@@ -151,13 +136,8 @@ def check_round_trip(search, seed, names):
 
 @given(seed=SEEDS, names=st.permutations(range(A)))
 @few(max_examples=8)
-def _round_trips(search, seed, names):
+def test_row_3_what_an_action_is_called_does_not_matter(search, seed, names):
   check_round_trip(search, seed, names)
-
-
-def test_row_3_what_an_action_is_called_does_not_matter(search):
-  """Row 3: from slot to action and back, at the root and below."""
-  _round_trips(search)
 
 
 @pytest.mark.parametrize("name", broken.SLOTS)
@@ -169,13 +149,10 @@ def test_row_3_a_wrong_slot_is_found(name):
 
 @given(seed=SEEDS, factor=st.sampled_from([1.0, 0.9, 0.5]))
 @few(max_examples=8)
-def _bounds(search, seed, factor):
+def test_row_5_values_lie_between_the_worst_and_the_best_line(
+    search, seed, factor
+):
   check_bounds(search, seed, factor)
-
-
-def test_row_5_values_lie_between_the_worst_and_the_best_line(search):
-  """Row 5."""
-  _bounds(search)
 
 
 @pytest.mark.parametrize("name", broken.ENDS)
@@ -186,18 +163,14 @@ def test_row_5_a_line_beyond_the_end_is_found(name):
       check_bounds(broken.ENDS[name], seed, 1.0)
 
 
+@pytest.mark.parametrize("policy", ["gumbel", "puct"])
 @given(seed=SEEDS, explore=st.booleans())
-@few(max_examples=12)
-def _equal(policy, seed, explore):
+@few(max_examples=40)
+def test_with_all_actions_as_slots_ours_is_mctx(policy, seed, explore):
+  """No row: for the same keys, visits, actions and values are those of mctx."""
   games = _draw(seed)
   ours, bare = (
       _run(SEARCHES[f"{name}_{policy}"], games, explore=explore)
       for name in ("mulearn", "mctx")
   )
   check_same(ours, bare)
-
-
-@pytest.mark.parametrize("policy", ["gumbel", "puct"])
-def test_with_all_actions_as_slots_ours_is_mctx(policy):
-  """No row: for the same keys, visits, actions and values are those of mctx."""
-  _equal(policy)

@@ -144,7 +144,10 @@ def _draw(seed, length=12):
 
 @given(seed=_SEEDS, num_steps=st.sampled_from([1, 3, 5]))
 @settings(max_examples=40, deadline=None, derandomize=True, database=None)
-def _follow_the_definition(targets, seed, num_steps):
+def test_row_5_any_row_of_episodes_follows_the_definition(
+    targets, seed, num_steps
+):
+  """Row 5: ends, cuts, edges and turns in every order."""
   moves = _draw(seed)
   returns = np.asarray(targets(*moves, num_steps))[0]
   rows = [x[0] for x in moves]
@@ -152,15 +155,10 @@ def _follow_the_definition(targets, seed, num_steps):
   np.testing.assert_allclose(returns, expected, atol=1e-5)
 
 
-def test_row_5_any_row_of_episodes_follows_the_definition(targets):
-  """Row 5: ends, cuts, edges and turns in every order."""
-  _follow_the_definition(targets)
-
-
 @given(seed=_SEEDS, end=st.integers(0, 5))
 @settings(max_examples=40, deadline=None, derandomize=True, database=None)
-def _do_not_look_behind_ends(targets, seed, end):
-  """The definition is not needed to say this much."""
+def test_row_5_nothing_behind_an_end_counts(targets, seed, end):
+  """Row 5: neither behind a termination nor behind a cut."""
   moves = _draw(seed)
   reward, discount, value, truncated = moves
   for is_end in (True, False):
@@ -178,11 +176,6 @@ def _do_not_look_behind_ends(targets, seed, end):
       value[:, end] += 1.0
       more = np.asarray(targets(*moves, 5))[0]
       np.testing.assert_allclose(more[end] - plain[end], 1.0, rtol=1e-4)
-
-
-def test_row_5_nothing_behind_an_end_counts(targets):
-  """Row 5: neither behind a termination nor behind a cut."""
-  _do_not_look_behind_ends(targets)
 
 
 def test_row_4_a_player_who_moves_twice_keeps_the_sign(targets):

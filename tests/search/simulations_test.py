@@ -13,17 +13,20 @@ from mulearn.search import simulations
 A, B, NUM_SIMULATIONS = 4, 6, 24
 
 
+# What each node draws: compiled at once, which random numbers are not.
+_DRAWS = np.random.default_rng(0).normal(size=(1009, A + 3))
+
+
 def _draw(seed):
   """Logits, value, reward and discount of nodes `[B]`, by their seed."""
-  keys = jax.vmap(jax.random.key)(seed)
-  draws = jax.vmap(lambda key: jax.random.normal(key, (A + 3,)))(keys)
+  draws = jnp.asarray(_DRAWS, jnp.float32)[seed]
   discount = jnp.where(draws[:, -1] > 1.0, 0.0, -0.9)
   return draws[:, :A], draws[:, A], draws[:, A + 1], discount
 
 
 def _recurrent(scale, rng_key, action, seed):
   """A random world that also hears the key it is given."""
-  seed = (seed * 31 + action * 7 + 1) % 100_003
+  seed = (seed * 31 + action * 7 + 1) % len(_DRAWS)
   logits, value, reward, discount = _draw(seed)
   noise = 0.1 * jax.random.normal(rng_key, value.shape)
   output = mctx.RecurrentFnOutput(
@@ -35,9 +38,7 @@ def _recurrent(scale, rng_key, action, seed):
   return output, seed
 
 
-@functools.partial(
-    jax.jit, static_argnames=("policy", "max_depth", "with_ours")
-)
+@functools.partial(jax.jit, static_argnames=("policy", "with_ours"))
 def _search(rng_key, *, policy, max_depth, with_ours):
   seed = jnp.arange(B) * 17 + 3
   logits, value, _, _ = _draw(seed)
