@@ -178,7 +178,8 @@ def _mctx(
       "params": params,
       "rng_key": jax.random.fold_in(rng_key, 0),  # That of our first shard.
       "root": mctx.RootFnOutput(
-          # Else its Dirichlet noise is mixed with what is invalid, too.
+          # mctx masks after it has mixed in Dirichlet noise: unmasked, the
+          # policy would leave a share to invalid moves, and more to the noise.
           prior_logits=jnp.where(root.invalid, -1e30, root.prior_logits),
           value=root.value,
           embedding=root.state,
