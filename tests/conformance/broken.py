@@ -5,22 +5,10 @@ Each wraps the recurrent function or the answer of a search that is right.
 
 from conformance import games as games_lib
 from conformance.subject import SEARCHES, Search
+import jax
 import jax.numpy as jnp
 
 RIGHT = SEARCHES["mctx_puct"]
-STEP = games_lib.step
-
-
-def _with(change) -> Search:
-  """The right search over a recurrent function that `change` spoils."""
-
-  def recurrent(params, action, state):
-    return change(STEP(params, action, state))
-
-  def search(rng_key, params, root, unused_recurrent, *args, **kwargs):
-    return RIGHT(rng_key, params, root, recurrent, *args, **kwargs)
-
-  return search
 
 
 def _batch_statistics(x):
@@ -47,6 +35,32 @@ def _reward_of_the_other(x):
 
 def _ends_are_passed(x):
   return x._replace(discount=jnp.where(x.discount == 0, -1.0, x.discount))
+
+
+_CHANGES = (
+    _batch_statistics,
+    _neighbour,
+    _values_alternate,
+    _values_keep_their_sign,
+    _reward_of_the_other,
+    _ends_are_passed,
+)
+
+
+def _recurrent(params, action, state):
+  """The right one, and then one of the changes: one program for all."""
+  games, change = params
+  return jax.lax.switch(change, _CHANGES, games_lib.step(games, action, state))
+
+
+def _with(change) -> Search:
+  """The right search over a recurrent function that `change` spoils."""
+
+  def search(rng_key, games, root, unused_recurrent, *args, **kwargs):
+    params = games, jnp.int32(_CHANGES.index(change))
+    return RIGHT(rng_key, params, root, _recurrent, *args, **kwargs)
+
+  return search
 
 
 def _illegal_moves_keep_mass(rng_key, params, root, *args, **kwargs):

@@ -156,6 +156,36 @@ def minimax(games: Games, game: int, node: int = 0) -> float:
   )
 
 
+def forced(games: Games) -> Games:
+  """The same games with one move below the root, and a model that knows all.
+
+  Whatever a search tries, it finds every action of the root worth the same.
+  """
+  first = np.argmin(games.invalid, axis=-1)  # The first that is valid.
+  only = np.arange(A) != first[..., None]
+  only[:, 0] = games.invalid[:, 0]
+  games = games._replace(invalid=only & ~games.terminal[..., None])
+  value = [
+      [minimax(games, game, node) for node in range(NUM_NODES)]
+      for game in range(len(games.player))
+  ]
+  # What a model says of a game that is over must still not be heard.
+  return games._replace(
+      value=np.where(games.terminal, games.value, np.float32(value))
+  )
+
+
+def worths(games: Games, game: int) -> np.ndarray:
+  """What perfect play gets from each action of the root, `[A]`.
+
+  It is -inf where an action is invalid.
+  """
+  found = np.full(A, -np.inf)
+  for child, reward, discount in moves(games, game, 0):
+    found[child - 1] = reward + discount * minimax(games, game, child)
+  return found
+
+
 def bounds(games: Games, game: int, node: int = 0) -> tuple[float, float]:
   """Least and largest of all returns that a search could see from a node.
 
