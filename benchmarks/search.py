@@ -39,6 +39,8 @@ from mulearn.act.board_agent import BoardSettings
 from mulearn.config import Config
 from mulearn.types import Array, PyTree
 
+ROWS = ("search", "self-play", "learning")
+
 
 @dataclasses.dataclass(frozen=True)
 class Case:
@@ -95,11 +97,14 @@ class Bench:
 
   def __init__(self, case: Case):
     self.case, self._config = case, case.config()
-    init_key, start_key, self._key = jax.random.split(jax.random.key(0), 3)
+    keys = jax.random.split(jax.random.key(0), 4)
+    init_key, start_key, opinion_key, self._key = keys
     self._run = board_run.begin(self._config, init_key, start_key)
+    networks = with_opinions(self._run.state.params, opinion_key)
+    self._run.state = dataclasses.replace(self._run.state, params=networks)
     self._settings = BoardSettings.from_config(self._config)
     # A copy: ours donates its own to every round.
-    self._networks = jax.tree.map(jnp.array, self._run.agent.networks)
+    self._networks = jax.tree.map(jnp.array, networks)
     self._opt_state = peer_loops.OPTIMIZER.init(self._networks)
     self._peer = peer_loops.Peer(
         game=pgx.make(case.game),
@@ -172,6 +177,21 @@ class Bench:
     return key
 
 
+def with_opinions(networks: PyTree, rng_key: Array) -> PyTree:
+  """The networks, no parameter of which is zero any more; consumes the key.
+
+  Untrained heads are zero. Every move would tie with every other, and searches
+  that agree on those need not agree.
+  """
+  leaves, structure = jax.tree.flatten(networks)
+  keys = jax.random.split(rng_key, len(leaves))
+  leaves = [
+      leaf + 0.1 * jax.random.normal(key, leaf.shape)
+      for leaf, key in zip(leaves, keys)
+  ]
+  return jax.tree.unflatten(structure, leaves)
+
+
 def random_positions(environment: Any, rng_key: Array, count: int) -> PyTree:
   """Positions after 0 to 5 random moves, none of them over, `[count]`."""
 
@@ -215,8 +235,8 @@ def _seconds(run: Callable[[], Any]) -> float:
   return time.perf_counter() - start
 
 
-def measure(report: Report, case: Case) -> None:
-  """Adds the rows of a case."""
+def measure(report: Report, case: Case, rows: Sequence[str]) -> None:
+  """Adds these rows of a case."""
   bench, name = Bench(case), case.name
   report.value(f"{name}: equal visit counts", bench.equal_visits(), 1.0)
   moves = case.lanes * case.plies
@@ -225,6 +245,8 @@ def measure(report: Report, case: Case) -> None:
       ("self-play", bench.self_play, "pgx", 1.3, moves),
       ("learning", bench.learning, "pgx", 1.3, moves),
   ):
+    if row not in rows:
+      continue
     report.compare(
         f"{name}: {row} / {other}",
         functools.partial(run, True),
@@ -269,12 +291,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
   parser.add_argument("--plies", type=int, default=32)
   parser.add_argument("--width", type=int, default=128)
   parser.add_argument("--repeats", type=int, default=5)
+  parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS)
   parser.add_argument("--small", action="store_true", help="only to try it")
   parser.add_argument("--out", default="benchmarks/results/search.json")
   options = parser.parse_args(arguments)
   report, start = Report(options.repeats), machine()
   for case in cases(options):
-    measure(report, case)
+    measure(report, case, options.rows)
   out = pathlib.Path(options.out)
   out.parent.mkdir(parents=True, exist_ok=True)
   record = {
