@@ -23,6 +23,7 @@ from mulearn.env import symmetry
 from mulearn.learn import board_round, target_network
 from mulearn.learn.board_step import BoardLearner
 from mulearn.learn.optimizer import make_optimizer
+from mulearn.model.board_networks import Predictor
 from mulearn.model.support import Support
 from mulearn.replay.buffer import Replay, make_replay
 from mulearn.types import Array, PyTree, TrainState, Trajectory
@@ -64,23 +65,19 @@ class BoardRun:
     arrays = (self.state, self.memory, self.lanes)
     checkpointer.save(self.env_steps, arrays, host)
 
-  def restore(
-      self, checkpointer: Checkpointer, step: int | None = None
-  ) -> bool:
-    """Puts back the newest good checkpoint, or that of a step.
+  def restore(self, checkpointer: Checkpointer) -> bool:
+    """Puts back the newest good checkpoint.
 
     Args:
       checkpointer: of the run.
-      step: environment steps at which the checkpoint was saved, or None.
 
     Returns:
       False if nothing has been saved.
 
     Raises:
-      CheckpointError: there is none of that step, or none can be read.
+      CheckpointError: none can be read.
     """
-    like = (self.state, self.memory, self.lanes)
-    found = checkpointer.restore(like, step=step)
+    found = checkpointer.restore((self.state, self.memory, self.lanes))
     if found is None:
       return False
     _, (self.state, self.memory, self.lanes), host = found
@@ -123,6 +120,30 @@ def begin(config: Config, init_key: Array, start_key: Array) -> BoardRun:
       memory=replay_of(config).init(_example_move(config)),
       lanes=lanes,
   )
+
+
+def restore_networks(
+    config: Config, checkpointer: Checkpointer, step: int | None = None
+) -> Predictor | None:
+  """The parameters that search, and nothing else of a run's checkpoint.
+
+  Args:
+    config: of the run.
+    checkpointer: of the run.
+    step: environment steps at which the checkpoint was saved; None takes the
+      newest good one.
+
+  Returns:
+    The parameters, or None if nothing has been saved.
+
+  Raises:
+    CheckpointError: there is none of that step, or none can be read.
+  """
+  networks = jax.eval_shape(lambda: make_networks(config, jax.random.key(0)))
+  name = "target" if config.learn.target_decay else "params"
+  # Named as in what `BoardRun.save` writes, `(TrainState, memory, lanes)`.
+  found = checkpointer.restore(({name: networks},), step=step, partial=True)
+  return found and found[1][0][name]
 
 
 def check_learned_world(config: Config) -> None:

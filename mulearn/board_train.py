@@ -186,13 +186,13 @@ def restore_agent(
         " --workdir of one."
     )
   config = config_from_dict(Config, json.loads(path.read_text()))
-  keys = _Keys.from_seed(config.seed)
-  run = board_run.begin(config, keys.init, keys.start)
-  if not run.restore(Checkpointer(workdir / "checkpoints"), step):
+  checkpointer = Checkpointer(workdir / "checkpoints")
+  networks = board_run.restore_networks(config, checkpointer, step)
+  if networks is None:
     raise CheckpointError(
         f"{workdir} has no checkpoint yet; wait for its run to save one."
     )
-  return run.agent
+  return BoardAgent(config, networks)
 
 
 def config_from_dict(kind: type, values: Mapping[str, Any]) -> Any:

@@ -98,7 +98,7 @@ class Checkpointer:
     self._prune()
 
   def restore(
-      self, like: PyTree, *, step: int | None = None
+      self, like: PyTree, *, step: int | None = None, partial: bool = False
   ) -> tuple[int, PyTree, dict[str, Any]] | None:
     """Reads the newest checkpoint that is whole, or the newest of a step.
 
@@ -106,6 +106,8 @@ class Checkpointer:
       like: pytree with the structure, shapes, dtypes and placement wanted:
         arrays, or `jax.ShapeDtypeStruct`s with a sharding.
       step: only a checkpoint of this step will do; None takes any.
+      partial: the arrays of `like` are some of those that were saved, by name,
+        and nothing is asked of the others.
 
     Returns:
       The step, the arrays as in `like`, and the host's dict; None where
@@ -121,7 +123,7 @@ class Checkpointer:
       path = self.directory / name
       try:
         host, manifest = snapshot.read_host(path)
-        different = snapshot.differences(manifest, like)
+        different = snapshot.differences(manifest, like, partial=partial)
         if not different:
           arrays = snapshot.read_arrays(path, manifest, like)
       except Exception as e:  # Damage takes any form.

@@ -53,11 +53,19 @@ def read_host(path: os.PathLike[str]) -> tuple[dict[str, Any], Manifest]:
   return record["host"], record["arrays"]
 
 
-def differences(manifest: Manifest, like: PyTree) -> list[str]:
-  """Says how the saved arrays differ in name, shape or dtype from `like`."""
+def differences(
+    manifest: Manifest, like: PyTree, *, partial: bool = False
+) -> list[str]:
+  """Says how the saved arrays differ in name, shape or dtype from `like`.
+
+  Args:
+    manifest: what `read_host` said of them.
+    like: pytree of arrays or `jax.ShapeDtypeStruct`s.
+    partial: there may be other arrays beside those of `like`.
+  """
   wanted = {k: _shape_and_dtype(x) for k, x in _flatten(like).items()}
   found = []
-  for name in sorted({*manifest, *wanted}):
+  for name in sorted({*wanted} if partial else {*manifest, *wanted}):
     was = manifest[name][:2] if name in manifest else "absent"
     now = wanted.get(name, "absent")
     if was != now:
@@ -106,6 +114,8 @@ def _orbax() -> Iterator[None]:
   registry.add(ocp.handlers.JsonHandler, checkpointable_name="host")
   context = ocp.Context()
   context.checkpointables_options.registry = registry
+  # Whether all arrays are asked for is held by `differences`.
+  context.pytree_options.loading.partial_load = True
   # Else a directory that cannot be made (a full disk) is waited for minutes.
   context.async_options.create_directories_asynchronously = False
   # Its threads each log the traceback of the one exception that it raises.

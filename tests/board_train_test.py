@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -121,6 +122,23 @@ def test_a_run_is_restored_as_an_agent(whole, board_states):
       jax.random.key(0), board_states((), (4,)), num_simulations=4
   )
   np.testing.assert_array_equal(plan.policy, again.policy)
+
+
+def test_an_agent_needs_no_more_of_a_run_than_its_parameters(whole, tmp_path):
+  _, workdir = whole
+  shutil.copytree(workdir, tmp_path, dirs_exist_ok=True)
+  values = json.loads((tmp_path / "config.json").read_text())
+  values["replay"]["capacity"] *= 2  # As if replay were laid out otherwise.
+  (tmp_path / "config.json").write_text(json.dumps(values))
+  jax.tree.map(
+      np.testing.assert_array_equal,
+      mulearn.restore_agent(tmp_path).networks,
+      mulearn.restore_agent(workdir).networks,
+  )
+  values["model"]["width"] *= 2
+  (tmp_path / "config.json").write_text(json.dumps(values))
+  with pytest.raises(CheckpointError, match="another config"):
+    mulearn.restore_agent(tmp_path)
 
 
 def test_an_older_checkpoint_is_restored_by_its_step(config, tmp_path):

@@ -208,6 +208,20 @@ def test_another_config_is_a_clear_error(tmp_path, like):
   assert saver.latest_step() == 1
 
 
+def test_some_of_the_arrays_are_read_by_name(tmp_path):
+  saver = checkpoint.Checkpointer(tmp_path)
+  w = np.arange(6, dtype=np.float32).reshape(3, 2)
+  saver.save(1, {"net": {"w": w, "b": np.ones(2)}, "replay": np.ones(9)}, {})
+  wanted = {"net": {"w": jax.ShapeDtypeStruct((3, 2), np.float32)}}
+  _, found, _ = saver.restore(wanted, partial=True)
+  np.testing.assert_array_equal(found["net"]["w"], w)
+  assert jax.tree.structure(found) == jax.tree.structure(wanted)
+  with pytest.raises(checkpoint.CheckpointError, match="b was .* and is .*3"):
+    saver.restore({"net": {"b": np.ones(3)}}, partial=True)
+  with pytest.raises(checkpoint.CheckpointError, match="v was absent"):
+    saver.restore({"net": {"v": np.ones(2)}}, partial=True)
+
+
 def test_host_must_be_json(tmp_path):
   saver = checkpoint.Checkpointer(tmp_path)
   with pytest.raises(TypeError, match="JSON"):
