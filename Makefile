@@ -43,7 +43,8 @@ $(VENV)/.made:
 	@touch $@
 
 test: $(READY)  ## Runs the whole suite, and holds its coverage to 85 %.
-	$(BIN)/python -m pytest --cov=mulearn --cov-report=term --cov-fail-under=85
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 \
+	  --dist=loadfile --cov=mulearn --cov-report=term --cov-fail-under=85
 
 demo: $(READY)  ## Trains and compares all agents on one text game.
 	$(BIN)/python -m mulearn.lm fetch smollm2-135m

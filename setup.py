@@ -47,8 +47,14 @@ EXTRAS_REQUIRE = {
     # Labels the positions of connect four, once; AGPL, and nothing of mulearn
     # imports it.
     "solver": ["bitbully>=0.0.79,<0.1"],
-    # The suite: its runner, its coverage floor, properties over random inputs.
-    "test": ["hypothesis>=6.100,<7", "pytest>=8,<10", "pytest-cov>=5,<8"],
+    # The suite: its runner, on several cores, its coverage floor, properties
+    # over random inputs.
+    "test": [
+        "hypothesis>=6.100,<7",
+        "pytest>=8,<10",
+        "pytest-cov>=5,<8",
+        "pytest-xdist>=3.6,<4",
+    ],
     # Formatting, linting, and making requirements.lock again.
     "dev": ["pyink>=24.10,<27", "ruff>=0.9,<1", "uv>=0.9,<1"],
 }

@@ -22,7 +22,8 @@ class Node(NamedTuple):
 
   Attributes:
     state: what the model needs to continue from here, a pytree of `[B, ...]`.
-    actions: the action that each slot stands for, `[B, K, ...]`.
+    actions: the action that each slot stands for, `[B, K, ...]`; None where it
+      is the number of the slot, so that no tree need store it.
     prior_logits: log-probability of each slot, `[B, K]`.
     invalid: True where a slot may not be chosen (mctx's sense), `[B, K]`.
     value: expected discounted return from here, `[B]`.
@@ -32,7 +33,7 @@ class Node(NamedTuple):
   """
 
   state: PyTree
-  actions: Array
+  actions: PyTree
   prior_logits: Array
   invalid: Array
   value: Array

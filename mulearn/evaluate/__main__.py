@@ -4,7 +4,8 @@ r"""Command line of evaluation: who is stronger, and how wrong a model is.
 random openings, prints Elo ratings with 95 % intervals, and writes arena.json
 (every game), .png and .svg. `model_error` follows a learned model (MuZero) over
 imagined moves from positions of a solved game, and writes model_error.json,
-.png and .svg.
+.png and .svg. `mistakes` draws how often runs of connect four leave perfect
+play, from their results.json, as mistakes.png and .svg.
 
 A player of the arena is one of
 
@@ -24,6 +25,7 @@ Examples:
   python -m mulearn.evaluate arena --simulations=16 --anchor=perfect \
       --players muzero=run:runs/tic_tac_toe/muzero_0 random perfect
   python -m mulearn.evaluate model_error --workdir=runs/tic_tac_toe/muzero_0
+  python -m mulearn.evaluate mistakes --results=experiments/connect_four/results
 """
 
 import argparse
@@ -47,6 +49,7 @@ from mulearn.evaluate import (
     arena,
     arena_report,
     error_picture,
+    mistake_picture,
     model_error,
     players,
     solver,
@@ -158,6 +161,7 @@ def _parser() -> argparse.ArgumentParser:
   commands = parser.add_subparsers(required=True, metavar="command")
   _add_arena(commands)
   _add_model_error(commands)
+  _add_mistakes(commands)
   return parser
 
 
@@ -204,6 +208,16 @@ def _add_model_error(commands) -> None:
       "--lines", type=int, default=16_384, help="of each kind (16384)"
   )
   _add_seed_and_out(command, None)
+
+
+def _add_mistakes(commands) -> None:
+  text = "how often runs of connect four leave perfect play, as a picture"
+  command = commands.add_parser("mistakes", help=text, description=text)
+  command.set_defaults(run=_mistakes)
+  command.add_argument(
+      "--results", type=pathlib.Path, required=True, metavar="DIR",
+      help="holds <arm>/seed_<n>/results.json; the picture is written there",
+  )  # fmt: skip
 
 
 def _add_seed_and_out(command, out: str | None) -> None:
@@ -287,6 +301,13 @@ def _model_error(options: argparse.Namespace) -> None:
     for point in points:
       print("  " + _sentence(point))
   print(f"All figures are in {out / 'model_error.json'}.")
+
+
+def _mistakes(options: argparse.Namespace) -> None:
+  path = options.results / "mistakes.png"
+  curves = mistake_picture.read_curves(options.results)
+  mistake_picture.draw_mistakes(path, curves)
+  print(f"Drawn: {path} and .svg.")
 
 
 def _sentence(point: model_error.Point) -> str:

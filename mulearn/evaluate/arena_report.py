@@ -13,7 +13,7 @@ import rich.console
 import rich.table
 
 from mulearn.evaluate.arena import Tournament
-from mulearn.evaluate.curves import COLOURS, FONT_SIZE, INK
+from mulearn.evaluate.curves import COLOURS, FONT_SIZE, INK, save
 
 
 def summarise(tournament: Tournament) -> dict[str, Any]:
@@ -118,9 +118,7 @@ def draw_ratings(
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=FONT_SIZE - 0.5, colors=INK, length=0)
     axes.spines[:].set_visible(False)
-  path_png.parent.mkdir(parents=True, exist_ok=True)
-  for path in (path_png, path_png.with_suffix(".svg")):
-    figure.savefig(path, facecolor="white", bbox_inches="tight")
+  save(figure, path_png)
 
 
 def _draw_matrix(

@@ -67,9 +67,7 @@ def draw_curves(
     last_step = max(last_step, steps[-1])
   _finish(axes, last_step)
   _draw_labels(axes, labels)
-  path_png.parent.mkdir(parents=True, exist_ok=True)
-  for path in (path_png, path_png.with_suffix(".svg")):
-    figure.savefig(path, facecolor="white", bbox_inches="tight")
+  save(figure, path_png)
 
 
 def align(
@@ -154,16 +152,28 @@ def _finish(axes: mpl_axes.Axes, last_step: float) -> None:
   axes.set_ylabel(
       "success on dev games (dashed: test)", fontsize=FONT_SIZE, color=INK
   )
-  axes.tick_params(labelsize=FONT_SIZE - 0.5, colors=INK, length=2.5)
   axes.xaxis.set_major_locator(ticker.MaxNLocator(5, steps=[1, 2, 5, 10]))
   axes.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
   axes.yaxis.set_major_locator(ticker.MultipleLocator(0.2))
+  finish_axes(axes)
+
+
+def finish_axes(axes: mpl_axes.Axes) -> None:
+  """What all our axes share: small ticks, a light grid, two spines."""
+  axes.tick_params(labelsize=FONT_SIZE - 0.5, colors=INK, length=2.5)
   axes.grid(axis="y", color="#e6e6e6", linewidth=0.6)
   axes.set_axisbelow(True)
   for side, spine in axes.spines.items():
     spine.set_visible(side in ("left", "bottom"))
     spine.set_color(INK)
     spine.set_linewidth(0.7)
+
+
+def save(figure: mpl_figure.Figure, path_png: pathlib.Path) -> None:
+  """Writes the picture, and an SVG beside it; the folder is created."""
+  path_png.parent.mkdir(parents=True, exist_ok=True)
+  for path in (path_png, path_png.with_suffix(".svg")):
+    figure.savefig(path, facecolor="white", bbox_inches="tight")
 
 
 def _draw_labels(

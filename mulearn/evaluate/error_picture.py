@@ -9,6 +9,7 @@ from matplotlib import figure as mpl_figure
 from matplotlib import ticker
 from matplotlib.backends import backend_agg
 
+from mulearn.evaluate import curves
 from mulearn.evaluate.curves import COLOURS, FONT_SIZE, INK, MARKERS
 from mulearn.evaluate.model_error import Point
 
@@ -54,9 +55,7 @@ def draw_model_error(
       handles, labels, loc="outside lower center", ncols=4, frameon=False,
       fontsize=FONT_SIZE - 1, labelcolor=INK,
   )  # fmt: skip
-  path_png.parent.mkdir(parents=True, exist_ok=True)
-  for path in (path_png, path_png.with_suffix(".svg")):
-    figure.savefig(path, facecolor="white", bbox_inches="tight")
+  curves.save(figure, path_png)
 
 
 def _label(kind: str, points: Sequence[Point]) -> str:
@@ -79,10 +78,4 @@ def _finish(axes: mpl_axes.Axes, title: str) -> None:
   axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
   if title.startswith("legality"):
     axes.yaxis.set_major_formatter(ticker.PercentFormatter(1.0))
-  axes.tick_params(labelsize=FONT_SIZE - 0.5, colors=INK, length=2.5)
-  axes.grid(axis="y", color="#e6e6e6", linewidth=0.6)
-  axes.set_axisbelow(True)
-  for side, spine in axes.spines.items():
-    spine.set_visible(side in ("left", "bottom"))
-    spine.set_color(INK)
-    spine.set_linewidth(0.7)
+  curves.finish_axes(axes)

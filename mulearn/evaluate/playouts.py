@@ -53,7 +53,7 @@ class PlayoutModel:
     invalid = jax.vmap(self.environment.invalid)(state)
     return Node(
         state=state,
-        actions=jnp.broadcast_to(jnp.arange(invalid.shape[1]), invalid.shape),
+        actions=None,
         prior_logits=jnp.zeros(invalid.shape) + prior_logits,
         invalid=invalid,
         value=playout(self.environment, rng_key, state),

@@ -80,7 +80,7 @@ class BoardWorldModel:
   def _node(self, latent, logits, value, invalid, *, reward, discount) -> Node:
     return Node(
         state=latent,
-        actions=jnp.broadcast_to(jnp.arange(logits.shape[-1]), logits.shape),
+        actions=None,
         prior_logits=logits,
         invalid=invalid,
         value=self.support.to_scalar(value),

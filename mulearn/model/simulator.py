@@ -67,7 +67,7 @@ class SimulatorModel:
     policy, value = self.networks.predict(self.networks.represent(planes))
     return Node(
         state=state,
-        actions=jnp.broadcast_to(jnp.arange(policy.shape[-1]), policy.shape),
+        actions=None,
         prior_logits=policy + prior_logits,
         invalid=invalid,
         value=jnp.where(over, 0.0, self.support.to_scalar(value)),

@@ -16,7 +16,7 @@ import mctx
 
 from mulearn.config import SearchConfig
 from mulearn.model.base import Model
-from mulearn.search import recurrent
+from mulearn.search import recurrent, simulations
 from mulearn.types import Array, Node, Plan
 
 SearchFn = Callable[..., mctx.PolicyOutput]
@@ -35,17 +35,43 @@ def gumbel(config: SearchConfig, *, deterministic: bool = False) -> SearchFn:
   Returns:
     A search with mctx's arguments.
   """
-  return functools.partial(
-      mctx.gumbel_muzero_policy,
-      max_depth=config.max_depth,
-      max_num_considered_actions=config.max_considered,
-      gumbel_scale=0.0 if deterministic else 1.0,
-      qtransform=functools.partial(
-          mctx.qtransform_completed_by_mix_value,
-          value_scale=config.value_scale,
-          rescale_values=config.rescale_values,
-      ),
+  qtransform = functools.partial(
+      mctx.qtransform_completed_by_mix_value,
+      value_scale=config.value_scale,
+      rescale_values=config.rescale_values,
   )
+
+  def search(params, rng_key, root, recurrent_fn, *, num_simulations, **more):
+    select_root = functools.partial(
+        mctx.gumbel_muzero_root_action_selection,
+        num_simulations=num_simulations,
+        max_num_considered_actions=config.max_considered,
+        qtransform=qtransform,
+    )
+    select_interior = functools.partial(
+        mctx.gumbel_muzero_interior_action_selection, qtransform=qtransform
+    )
+    return mctx.gumbel_muzero_policy(
+        params,
+        rng_key,
+        root,
+        recurrent_fn,
+        num_simulations=num_simulations,
+        max_depth=config.max_depth,
+        loop_fn=simulations.make_loop(
+            params,
+            recurrent_fn,
+            select_root=select_root,
+            select_interior=select_interior,
+            max_depth=config.max_depth,
+        ),
+        qtransform=qtransform,
+        max_num_considered_actions=config.max_considered,
+        gumbel_scale=0.0 if deterministic else 1.0,
+        **more,
+    )
+
+  return search
 
 
 def puct(config: SearchConfig, *, deterministic: bool = False) -> SearchFn:
@@ -61,12 +87,29 @@ def puct(config: SearchConfig, *, deterministic: bool = False) -> SearchFn:
   Returns:
     A search with mctx's arguments.
   """
-  return functools.partial(
-      mctx.muzero_policy,
-      max_depth=config.max_depth,
-      dirichlet_fraction=0.0 if deterministic else 0.25,
-      temperature=0.0 if deterministic else 1.0,
-  )
+
+  def search(params, rng_key, root, recurrent_fn, **more):
+    return mctx.muzero_policy(
+        params,
+        rng_key,
+        root,
+        recurrent_fn,
+        max_depth=config.max_depth,
+        loop_fn=simulations.make_loop(
+            params,
+            recurrent_fn,
+            select_root=functools.partial(
+                mctx.muzero_action_selection, depth=0
+            ),
+            select_interior=mctx.muzero_action_selection,
+            max_depth=config.max_depth,
+        ),
+        dirichlet_fraction=0.0 if deterministic else 0.25,
+        temperature=0.0 if deterministic else 1.0,
+        **more,
+    )
+
+  return search
 
 
 POLICIES = {"gumbel": gumbel, "puct": puct}

@@ -18,6 +18,8 @@ from mulearn.types import Array, Node, PyTree
 
 def select_action(actions: PyTree, slot: Array) -> PyTree:
   """What the chosen slots stand for: `[B, K, ...]`, `[B]` -> `[B, ...]`."""
+  if actions is None:
+    return slot
   rows = jnp.arange(slot.shape[0])
   return jax.tree.map(lambda a: a[rows, slot], actions)
 

@@ -14,7 +14,7 @@ import typing
 
 import pytest
 
-from mulearn import run
+from mulearn import board_run, run
 from mulearn.act import agent, host
 from mulearn.env import base, gold, pool, text
 from mulearn.evaluate import play, simulator
@@ -40,6 +40,21 @@ def test_row_8_a_ratio_that_is_not_whole_is_refused(config, lanes, ratio):
   config.learn.updates_per_env_step = ratio
   with pytest.raises(ValueError, match="updates_per_env_step x env.num_lanes"):
     run.updates_per_act(config)
+
+
+@pytest.mark.parametrize(
+    "lanes, plies, ratio, updates",
+    [(4, 4, 0.125, 2), (16, 8, 1 / 128, 1), (2, 3, 2.0, 12)],
+)
+def test_row_8_updates_per_round_are_a_fixed_ratio(
+    board_config, lanes, plies, ratio, updates
+):
+  """Row 8: on boards, whatever the number of lanes and plies of a round."""
+  board = board_config("world")
+  board.env.num_lanes, board.self_play.num_plies = lanes, plies
+  board.learn.updates_per_env_step = ratio
+  assert board_run.updates_per_round(board) == updates
+  assert updates / board_run.moves_per_round(board) == ratio
 
 
 def _reachable(*types):

@@ -9,7 +9,6 @@ import sys
 
 import jax
 import jax.numpy as jnp
-import mctx
 import numpy as np
 import pytest
 
@@ -141,73 +140,6 @@ def test_improvement_is_what_search_added_to_the_prior():
       rtol=0.02,
   )
   assert np.ptp(improved[0][valid[0]]) > 0.1
-
-
-def test_games_of_a_batch_do_not_see_each_other():
-  order = np.array([3, 1, 7, 0, 2, 6, 5, 4])
-  plan, mixed = _plan(SEEDS, KEY), _plan(SEEDS[order], KEY)
-  for x, y in zip(jax.tree.leaves(plan), jax.tree.leaves(mixed)):
-    if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
-      continue
-    np.testing.assert_array_equal(np.asarray(x)[order], y)
-  alone = _plan(SEEDS[5:6], KEY)
-  assert alone.slot[0] == plan.slot[5]
-  np.testing.assert_array_equal(_visits(alone)[0], _visits(plan)[5])
-  np.testing.assert_allclose(alone.policy[0], plan.policy[5], atol=1e-6)
-  np.testing.assert_allclose(alone.value[0], plan.value[5], atol=1e-6)
-
-
-@pytest.mark.parametrize("policy", ["gumbel", "puct"])
-def test_with_all_actions_as_slots_it_is_mctx(policy):
-  """Bare mctx over action numbers, with the key of the first shard."""
-  world = World(jnp.float32(1.0), False)
-
-  def step(params, rng_key, action, seed):
-    node = world.step(rng_key, seed, action + 10)
-    logits = jnp.where(node.invalid, -1e30, node.prior_logits)
-    output = mctx.RecurrentFnOutput(
-        reward=node.reward,
-        discount=node.discount,
-        prior_logits=logits,
-        value=node.value,
-    )
-    return output, node.state
-
-  @jax.jit
-  def bare(rng_key):
-    root = world.node(SEEDS)
-    arguments = {
-        "params": (),
-        "rng_key": jax.random.fold_in(rng_key, 0),
-        "root": mctx.RootFnOutput(
-            prior_logits=jnp.where(root.invalid, -1e30, root.prior_logits),
-            value=root.value,
-            embedding=root.state,
-        ),
-        "recurrent_fn": step,
-        "num_simulations": 16,
-        "invalid_actions": root.invalid,
-        "max_depth": 4,
-    }
-    if policy == "puct":
-      return mctx.muzero_policy(**arguments)
-    return mctx.gumbel_muzero_policy(
-        **arguments,
-        max_num_considered_actions=4,
-        qtransform=functools.partial(
-            mctx.qtransform_completed_by_mix_value,
-            value_scale=0.1,
-            rescale_values=False,
-        ),
-    )
-
-  output = bare(KEY)
-  plan = _plan(SEEDS, KEY, policy=policy, deterministic=False)
-  np.testing.assert_array_equal(output.action, plan.slot)
-  tree = output.search_tree
-  np.testing.assert_array_equal(tree.children_visits, _visits(plan))
-  np.testing.assert_allclose(tree.node_values[:, 0], plan.value, atol=1e-5)
-  np.testing.assert_allclose(output.action_weights, plan.policy, atol=1e-5)
 
 
 def test_eight_devices():

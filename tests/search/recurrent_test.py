@@ -50,6 +50,13 @@ def test_step_takes_the_action_of_the_slot():
   np.testing.assert_array_equal(output.reward, [5.0, 7.0])
 
 
+def test_without_actions_a_slot_is_one():
+  slot = jnp.array([1, 0])
+  assert recurrent.select_action(None, slot) is slot
+  embedding = recurrent.root_output(_node(actions=None)).embedding
+  assert embedding[1] is None  # And no tree stores them.
+
+
 def test_invalid_slots_get_no_prior():
   probs = jax.nn.softmax(recurrent.root_output(_node()).prior_logits)
   expected = np.exp([1.0, 2.0]) / np.exp([1.0, 2.0]).sum()
