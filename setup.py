@@ -48,9 +48,11 @@ EXTRAS_REQUIRE = {
     # imports it.
     "solver": ["bitbully>=0.0.79,<0.1"],
     # The suite: its runner, on several cores, its coverage floor, properties
-    # over random inputs.
+    # over random inputs; what runs the notebooks.
     "test": [
         "hypothesis>=6.100,<7",
+        "ipykernel>=6.29,<8",
+        "nbclient>=0.10,<0.12",
         "pytest>=8,<10",
         "pytest-cov>=5,<8",
         "pytest-xdist>=3.6,<4",
