@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 LOCK := requirements.lock
 WEIGHTS := requirements-weights.txt
-CODE := mulearn tests experiments benchmarks setup.py
+CODE := mulearn tests experiments benchmarks setup.py colab
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
