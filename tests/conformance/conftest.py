@@ -3,8 +3,11 @@
 from conformance import subject
 import pytest
 
+# Bare mctx is held equal to ours by a test, so that these hold of it as well.
+_SEARCHES = [name for name in subject.SEARCHES if not name.startswith("mctx")]
 
-@pytest.fixture(scope="module", params=subject.SEARCHES)
+
+@pytest.fixture(scope="module", params=_SEARCHES)
 def search(request) -> subject.Search:
   """A search under test."""
   return subject.SEARCHES[request.param]

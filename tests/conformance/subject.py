@@ -6,7 +6,7 @@ place of ours: write an adapter, and name it when the tests are run,
   CONFORMANCE_SEARCH=my_package.adapter:search python -m pytest tests/conformance
 
 (`CONFORMANCE_TARGETS`, `CONFORMANCE_REPLAY` likewise). mctx by itself stands
-beside ours as a second subject of every test of search.
+beside ours, which is held equal to it.
 """
 
 from collections.abc import Callable
