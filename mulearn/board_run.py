@@ -140,7 +140,7 @@ def restore_networks(
     CheckpointError: there is none of that step, or none can be read.
   """
   networks = jax.eval_shape(lambda: make_networks(config, jax.random.key(0)))
-  name = "target" if config.learn.target_decay else "params"
+  name = target_network.searcher_name(config.learn.target_decay)
   # Named as in what `BoardRun.save` writes, `(TrainState, memory, lanes)`.
   found = checkpointer.restore(({name: networks},), step=step, partial=True)
   return found and found[1][0][name]

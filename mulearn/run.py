@@ -4,6 +4,7 @@ from collections.abc import Callable
 import dataclasses
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -15,7 +16,7 @@ from mulearn.env.base import GameSpec
 from mulearn.env.pool import TextPool
 from mulearn.learn import target_network
 from mulearn.learn.optimizer import make_optimizer
-from mulearn.model.networks import Action, Observation
+from mulearn.model.networks import Action, Networks, Observation
 from mulearn.model.phrases import PhraseTable
 from mulearn.model.support import Support
 from mulearn.prior.base import Prior
@@ -84,6 +85,38 @@ class Run:
     self.earlier_tokens = host["lm_tokens"]
     self.actor.restore(host["actor"])
     return True
+
+
+def restore_networks(
+    config: Config,
+    checkpointer: Checkpointer,
+    phrases: PhraseTable,
+    step: int | None = None,
+) -> Networks | None:
+  """The parameters that search, and the phrases, of a run's checkpoint.
+
+  Args:
+    config: of the run.
+    checkpointer: of the run.
+    phrases: an empty table, which is filled.
+    step: that the checkpoint was saved as; None takes the newest good one.
+
+  Returns:
+    The parameters, or None if nothing has been saved.
+
+  Raises:
+    CheckpointError: there is none of that step, or none can be read.
+  """
+  networks = jax.eval_shape(lambda: make_networks(config, jax.random.key(0)))
+  name = target_network.searcher_name(config.learn.target_decay)
+  # Named as in what `Run.save` writes, `(TrainState, memory, table)`.
+  like = ({name: networks}, None, phrases.shapes())
+  found = checkpointer.restore(like, step=step, partial=True)
+  if found is None:
+    return None
+  _, (state, _, table), host = found
+  phrases.restore(table, host["phrases"])
+  return state[name]
 
 
 def begin(

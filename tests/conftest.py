@@ -7,6 +7,7 @@ own, because the number of devices is fixed when JAX first looks for them.
 import dataclasses
 import functools
 import hashlib
+import json
 import os
 import pathlib
 
@@ -185,10 +186,6 @@ def make_board_networks(board_config):
 @pytest.fixture(scope="session")
 def board_workdir(board_config, make_board_networks, tmp_path_factory):
   """kind of model -> the workdir of a run of tic-tac-toe, with opinions."""
-  import json
-
-  import jax
-
   from mulearn import board_run
   from mulearn.checkpoint import Checkpointer
 

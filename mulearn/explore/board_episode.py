@@ -16,8 +16,6 @@ from mulearn.search.plan import improved_value
 from mulearn.search.tree import tree_view
 from mulearn.types import Array, PyTree
 
-MAX_NODES = 400
-
 
 @dataclasses.dataclass(frozen=True)
 class Moment:
@@ -137,7 +135,6 @@ class Thinker:
         view,
         num_players=self._game.num_players,
         details=functools.partial(self._details, moment, tree, policy, real),
-        max_nodes=MAX_NODES,
     )
     after = self.play(moment, action)
     step = Step(
@@ -159,10 +156,8 @@ class Thinker:
       policy: np.ndarray,
       real: "_Real",
       view,
-      parent,
   ) -> dict[str, Any]:
     """The fields of `Node` that the tree does not tell."""
-    del parent
     node, fields = view.node, {}
     if view.depth == 1:
       fields["policy"] = float(policy[view.slot])

@@ -10,11 +10,9 @@ import dataclasses
 import heapq
 from typing import Any
 
+from mulearn.evaluate import tree_layout
 from mulearn.explore.boards import Board
 from mulearn.search.tree import TreeView
-
-# As in `evaluate.tree_layout`: a learned model tells of an end by degrees.
-_END_DISCOUNT = 0.25
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,9 +133,8 @@ class Episode:
   is_imagined: bool
 
 
-# (view of a node, where its parent is) -> fields of `Node` that only the
-# caller knows.
-Details = Callable[[TreeView, int], Mapping[str, Any]]
+# View of a node -> fields of `Node` that only the caller knows.
+Details = Callable[[TreeView], Mapping[str, Any]]
 
 
 def list_nodes(
@@ -145,7 +142,7 @@ def list_nodes(
     *,
     num_players: int,
     details: Details,
-    max_nodes: int,
+    max_nodes: int = 400,
 ) -> tuple[tuple[Node, ...], int]:
   """Lists a search as the page reads it.
 
@@ -165,9 +162,8 @@ def list_nodes(
   listed: list[Node] = []
 
   def add(view: TreeView, parent: int) -> None:
-    sign = -1.0 if num_players == 2 and view.depth % 2 == 0 else 1.0
-    if view.depth == 0:
-      sign = 1.0
+    is_reply = num_players == 2 and view.depth > 0 and view.depth % 2 == 0
+    sign = -1.0 if is_reply else 1.0
     position = len(listed)
     listed.append(
         Node(
@@ -178,7 +174,7 @@ def list_nodes(
             value=None if view.value is None else sign * view.value,
             chosen=view.chosen,
             ends=_ends(view),
-            **details(view, parent),
+            **details(view),
         )
     )
     for child in view.children:
@@ -209,9 +205,7 @@ def _most_visited(root: TreeView, count: int) -> set[int]:
 
 
 def _ends(view: TreeView) -> bool:
-  return view.depth > 0 and view.visits > 0 and (
-      abs(view.discount) < _END_DISCOUNT
-  )  # fmt: skip
+  return view.visits > 0 and tree_layout.ends(view)
 
 
 def to_json(episode: Episode) -> dict[str, Any]:

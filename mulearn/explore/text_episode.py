@@ -14,7 +14,6 @@ import numpy as np
 from mulearn import run as run_lib
 from mulearn import study
 from mulearn.act.agent import Agent
-from mulearn.act.agent import make_networks as make_text_networks
 from mulearn.board_train import config_from_dict
 from mulearn.checkpoint import Checkpointer, CheckpointError
 from mulearn.config import Config
@@ -26,8 +25,6 @@ from mulearn.prior import build, language
 from mulearn.search.plan import improved_value
 from mulearn.search.tree import tree_view
 from mulearn.types import Array
-
-MAX_NODES = 400
 
 
 def restore_agent(workdir: pathlib.Path, step: int | None = None) -> Agent:
@@ -68,25 +65,11 @@ def restore_agent(workdir: pathlib.Path, step: int | None = None) -> Agent:
     scoring = language.Scoring(**found["scoring"])
   prior = build.make_prior(config.prior.kind, shared.raw_scores(), scoring)
   phrases = PhraseTable(shared.embedding(config.model), config.model)
-  networks = _restore(config, workdir, step, phrases)
-  return Agent(config, networks, phrases, prior)
-
-
-def _restore(config, workdir, step, phrases):
-  """Fills the phrase table and returns the parameters of a checkpoint."""
-  networks = jax.eval_shape(
-      lambda: make_text_networks(config, jax.random.key(0))
-  )
-  name = "target" if config.learn.target_decay else "params"
-  # As `Run.save` writes them: (TrainState, memory, table).
-  like = ({name: networks}, None, phrases.shapes())
   checkpointer = Checkpointer(workdir / "checkpoints")
-  found = checkpointer.restore(like, step=step, partial=True)
-  if found is None:
+  networks = run_lib.restore_networks(config, checkpointer, phrases, step)
+  if networks is None:
     raise CheckpointError(f"{workdir} has no checkpoint.")
-  _, (state, _, table), host = found
-  phrases.restore(table, host["phrases"])
-  return state[name]
+  return Agent(config, networks, phrases, prior)
 
 
 def play_episode(
@@ -173,8 +156,7 @@ def _think(agent, rng_key, observation, num_simulations, deterministic):
   commands, said = actions.command[0], actions.prior[0]  # [N, K]
   has_opinion = (said != 0.0).any(axis=-1)
 
-  def details(view, parent):
-    del parent
+  def details(view):
     fields = {}
     if view.depth == 1:
       fields["policy"] = float(plan.policy[0, view.slot])
@@ -190,9 +172,7 @@ def _think(agent, rng_key, observation, num_simulations, deterministic):
       label=lambda node, slot: agent.phrases.text(int(commands[node, slot])),
       chosen_slot=int(plan.slot[0]),
   )
-  nodes, left_out = list_nodes(
-      view, num_players=1, details=details, max_nodes=MAX_NODES
-  )
+  nodes, left_out = list_nodes(view, num_players=1, details=details)
   trust = float(jax.nn.sigmoid(agent.networks.gate[...]))
   return observation.commands[int(plan.slot[0])], {
       "nodes": nodes,

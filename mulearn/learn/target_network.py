@@ -37,6 +37,11 @@ def begin(params: PyTree, decay: float) -> PyTree | None:
   return jax.tree.map(jnp.copy, params) if decay else None
 
 
+def searcher_name(decay: float) -> str:
+  """The field of a `TrainState` that holds the parameters that search."""
+  return "target" if decay else "params"
+
+
 def follow(
     target: PyTree | None, params: PyTree, decay: float
 ) -> PyTree | None:
