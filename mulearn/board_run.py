@@ -221,6 +221,7 @@ def learner_of(config: Config) -> BoardLearner:
       config=config.learn,
       support=Support(config.model.num_bins, config.model.max_return),
       symmetries=symmetry.SYMMETRIES[config.env.name],
+      dtype=config.model.dtype,
   )
 
 

@@ -58,7 +58,7 @@ class ModelConfig:
   max_phrases: int = 16384  # distinct phrases the phrase table can hold
   num_bins: int = 51  # of the categorical value and reward
   max_return: float = 2.0  # the support covers [-max_return, max_return]
-  search_dtype: str = "float32"  # of the matrices while searching on boards;
+  dtype: str = "float32"  # of the matrices of boards, in search and loss;
   # bfloat16 is faster where the processor has it
   layer: int = 20  # of the language model, whose states embed a phrase
 

@@ -88,7 +88,7 @@ class BoardSettings:
         support=Support(config.model.num_bins, config.model.max_return),
         discount=config.learn.discount,
         search=config.search,
-        dtype=config.model.search_dtype,
+        dtype=config.model.dtype,
     )
 
   def model(self, networks: Predictor) -> Model:

@@ -75,7 +75,12 @@ class Static:
 
   def __init__(self, learner: BoardLearner):
     self.learner = learner
-    self._key = (learner.optimizer, learner.config, learner.support)
+    self._key = (
+        learner.optimizer,
+        learner.config,
+        learner.support,
+        learner.dtype,
+    )
     self._symmetries = learner.symmetries
 
   def __hash__(self) -> int:

@@ -12,6 +12,7 @@ from mulearn.learn import target_network
 from mulearn.learn.augment import augment
 from mulearn.learn.board_losses import board_loss, was_explored
 from mulearn.learn.targets import make_targets
+from mulearn.model.board_networks import with_kernels_in
 from mulearn.model.support import Support
 from mulearn.replay.buffer import Replay
 from mulearn.types import Array, PyTree, TrainState, Trajectory
@@ -26,12 +27,14 @@ class BoardLearner:
     config: of the targets and the loss.
     support: of value and reward.
     symmetries: of the board.
+    dtype: of the networks' matrices in the loss; parameters stay float32.
   """
 
   optimizer: optax.GradientTransformation
   config: LearnConfig
   support: Support
   symmetries: Symmetries
+  dtype: str
 
   def train_step(
       self, state: TrainState, trajectory: Trajectory, weights: Array
@@ -55,10 +58,15 @@ class BoardLearner:
         trace_decay=self.config.trace_decay,
         explored=was_explored(trajectory, self.config.explored_below),
     )
-    gradients, metrics = jax.grad(board_loss, has_aux=True)(
-        state.params, trajectory, targets, weights,
-        config=self.config, support=self.support,
-    )  # fmt: skip
+
+    def loss(params: PyTree) -> tuple[Array, dict[str, Array]]:
+      networks = with_kernels_in(params, self.dtype)
+      return board_loss(
+          networks, trajectory, targets, weights,
+          config=self.config, support=self.support,
+      )  # fmt: skip
+
+    gradients, metrics = jax.grad(loss, has_aux=True)(state.params)
     updates, opt_state = self.optimizer.update(
         gradients, state.opt_state, state.params
     )
