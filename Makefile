@@ -51,9 +51,10 @@ demo: $(READY)  ## Trains and compares all agents on one text game.
 	$(BIN)/python -m mulearn.main --config=experiments/demo/config.py \
 	  --workdir=runs/demo
 
-lint: $(VENV)/.dev  ## Checks the code's style.
+lint: $(VENV)/.dev  ## Checks the code's style, and the types of its surface.
 	$(BIN)/ruff check $(CODE)
-	$(BIN)/pyink --check $(CODE)
+	$(BIN)/pyink --check --quiet $(CODE)
+	$(BIN)/mypy
 
 format: $(VENV)/.dev  ## Brings the code into style.
 	$(BIN)/ruff check --fix $(CODE)
@@ -71,6 +72,6 @@ $(VENV)/.dev: $(READY)
 	@touch $@
 
 clean:  ## Removes what the targets made, except runs/.
-	rm -rf $(VENV) .cache .coverage .coverage.* .pytest_cache .ruff_cache .hypothesis \
-	  build mulearn.egg-info
+	rm -rf $(VENV) .cache .coverage .coverage.* .pytest_cache .ruff_cache \
+	  .mypy_cache .hypothesis build mulearn.egg-info
 	find mulearn tests experiments -name __pycache__ -prune -exec rm -rf {} +

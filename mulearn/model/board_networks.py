@@ -5,6 +5,8 @@ the move from latent to latent that makes it MuZero. Perceptrons throughout: on
 small boards and CPUs they are many times cheaper than convolutions.
 """
 
+from typing import Any
+
 from flax import nnx
 import jax
 import jax.numpy as jnp
@@ -18,13 +20,16 @@ _ZEROS = nnx.initializers.zeros_init()  # Untrained, a head has no opinion.
 class Linear(nnx.Linear):
   """A layer that sums its products in float32, whatever its kernel is in."""
 
-  def __call__(self, x: Array) -> Array:
+  def __call__(self, inputs: Array, out_sharding: Any = None) -> Array:
     """`[..., D]` to `[..., E]`."""
     kernel = self.kernel[...]
     product = jnp.dot(
-        x.astype(kernel.dtype), kernel, preferred_element_type=jnp.float32
+        inputs.astype(kernel.dtype),
+        kernel,
+        preferred_element_type=jnp.float32,
+        out_sharding=out_sharding,
     )
-    return product + self.bias[...]
+    return product if self.bias is None else product + self.bias[...]
 
 
 class Block(nnx.Module):
@@ -142,4 +147,7 @@ def with_kernels_in(networks: Predictor, dtype: str) -> Predictor:
   return jax.tree.map(lambda x: x.astype(dtype) if x.ndim == 2 else x, networks)
 
 
-NETWORKS = {"simulator": Predictor, "world": Imaginer}
+NETWORKS: dict[str, type[Predictor]] = {
+    "simulator": Predictor,
+    "world": Imaginer,
+}
