@@ -57,9 +57,11 @@ EXTRAS_REQUIRE = {
         "pytest-cov>=5,<8",
         "pytest-xdist>=3.6,<4",
     ],
-    # Formatting, linting, checking types, and making requirements.lock again.
+    # Formatting, linting, checking types, keeping outputs out of notebooks, and
+    # making requirements.lock again.
     "dev": [
         "mypy>=1.18,<3",
+        "nbstripout>=0.8,<1",
         "pyink>=24.10,<27",
         "ruff>=0.9,<1",
         "uv>=0.9,<1",
