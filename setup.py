@@ -57,8 +57,15 @@ EXTRAS_REQUIRE = {
         "pytest-cov>=5,<8",
         "pytest-xdist>=3.6,<4",
     ],
-    # Formatting, linting, and making requirements.lock again.
-    "dev": ["pyink>=24.10,<27", "ruff>=0.9,<1", "uv>=0.9,<1"],
+    # Formatting, linting, checking types, keeping outputs out of notebooks, and
+    # making requirements.lock again.
+    "dev": [
+        "mypy>=1.18,<3",
+        "nbstripout>=0.8,<1",
+        "pyink>=24.10,<27",
+        "ruff>=0.9,<1",
+        "uv>=0.9,<1",
+    ],
 }
 
 setup(
@@ -69,6 +76,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["mulearn", "mulearn.*"]),
     package_data={
+        "mulearn": ["py.typed"],
         "mulearn.evaluate": ["positions/*.csv"],
         "mulearn.explore": ["page/*"],
     },

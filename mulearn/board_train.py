@@ -13,7 +13,7 @@ import json
 import os
 import pathlib
 import time
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 import jax
 
@@ -68,13 +68,13 @@ def train(
       break
     enough = int(num_moves(run.memory)) + board_run.moves_per_round(config)
     learns = enough >= config.replay.min_size
-    metrics = board_run.play_and_learn(
+    found = board_run.play_and_learn(
         run,
         jax.random.fold_in(keys.act, run.env_steps),
         jax.random.fold_in(keys.learn, run.env_steps),
         num_updates=board_run.updates_per_round(config) if learns else 0,
     )
-    metrics = train_lib.check_finite(metrics)
+    metrics = train_lib.check_finite(found)
     clock.tick()
     hooks.writer.write(
         int(run.state.step), {"env_steps": run.env_steps, **metrics}
@@ -197,11 +197,11 @@ def restore_agent(
 
 def config_from_dict(kind: type, values: Mapping[str, Any]) -> Any:
   """A dataclass of configs from what `dataclasses.asdict` made of it."""
-  fields = {f.name: f for f in dataclasses.fields(kind)}
+  kinds = get_type_hints(kind)
   return kind(
       **{
-          name: config_from_dict(fields[name].type, value)
-          if dataclasses.is_dataclass(fields[name].type)
+          name: config_from_dict(kinds[name], value)
+          if dataclasses.is_dataclass(kinds[name])
           else tuple(value)
           if isinstance(value, list)
           else value

@@ -22,6 +22,7 @@ from collections.abc import Mapping
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import types
@@ -34,6 +35,8 @@ import jax
 from mulearn import snapshot
 from mulearn.types import PyTree
 
+# Step and, where a step was saved again, how often.
+_NAME = re.compile(r"\d+(\.\d+)?")
 _LEFTOVERS = (".orbax-checkpoint-tmp", ".deleted")
 _DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DISK_FULL_TEXTS = tuple(os.strerror(e) for e in _DISK_FULL_ERRNOS)
@@ -150,8 +153,8 @@ class Checkpointer:
     self._remove_leftovers()
 
   def _names(self) -> list[str]:
-    names = [p.name for p in self.directory.iterdir() if _order(p.name)]
-    return sorted(names, key=_order)
+    names = [p.name for p in self.directory.iterdir()]
+    return sorted(filter(_NAME.fullmatch, names), key=_order)
 
   def _names_of(self, step: int) -> list[str]:
     names = [n for n in self._names() if _order(n)[0] == step]
@@ -247,11 +250,9 @@ class SignalGuard:
     )
 
 
-def _order(name: str) -> tuple[int, int] | None:
-  """Step and repeat of a checkpoint's name; None if it is something else."""
+def _order(name: str) -> tuple[int, int]:
+  """Step and repeat of a checkpoint's name."""
   step, _, repeat = name.partition(".")
-  if not step.isdecimal() or not (repeat or "0").isdecimal():
-    return None
   return int(step), int(repeat or "0")
 
 

@@ -34,7 +34,7 @@ def write(
     arrays: pytree of JAX or NumPy arrays, `jax.random` keys or numbers.
     host: a dict that JSON can hold.
   """
-  record = {"host": dict(host), "arrays": _describe(arrays)}
+  record: dict[str, Any] = {"host": dict(host), "arrays": _describe(arrays)}
   record["crc32"] = _crc_of_json(record)
   named = {name: _storable(leaf) for name, leaf in _flatten(arrays).items()}
   # Empty arrays have no bytes, and Orbax refuses to write none.

@@ -10,6 +10,7 @@ import dataclasses
 import math
 import pathlib
 import time
+from typing import Protocol
 
 import jax
 import numpy as np
@@ -242,10 +243,21 @@ class _Keys:
     return jax.random.fold_in(key, counter)
 
 
+class Savable(Protocol):
+  """A run, as a `Saver` knows it."""
+
+  @property
+  def config(self) -> Config:
+    """Of the run."""
+
+  def save(self, checkpointer: Checkpointer) -> None:
+    """Writes a checkpoint."""
+
+
 class Saver:
   """Saves a run every so often, and when it is asked to stop."""
 
-  def __init__(self, run: Run, checkpointer: Checkpointer, hooks: Hooks):
+  def __init__(self, run: Savable, checkpointer: Checkpointer, hooks: Hooks):
     self._run = run
     self._checkpointer = checkpointer
     self._hooks = hooks

@@ -224,3 +224,94 @@ def board_states():
     return jax.tree.map(lambda *x: jnp.stack(x), *states)
 
   return make
+
+
+@pytest.fixture(scope="session")
+def language_shares():
+  """What the language model of `text_agent` gives a room's commands."""
+  return (0.5, 0.25, 0.125, 0.125)
+
+
+@pytest.fixture
+def text_agent(tiny_config, make_networks, phrases, rooms, language_shares):
+  """An agent with opinions, whose prior likes the first command best."""
+  from mulearn.act.agent import Agent
+  from mulearn.prior.base import UniformPrior
+
+  class Prior(UniformPrior):
+
+    def __call__(self, observations):
+      rows = [
+          np.float32(language_shares[: len(o.commands)]) for o in observations
+      ]
+      return [np.log(row / row.sum()) for row in rows]
+
+  phrases.observe(rooms, learn=True)
+  return Agent(tiny_config, make_networks(trust=0.25), phrases, Prior())
+
+
+@pytest.fixture
+def make_text_pool(rooms):
+  """() -> a `TextPool` of one game that goes through the rooms, to success."""
+  from mulearn.env.base import TextStep
+
+  class Pool:
+
+    def __enter__(self):
+      return self
+
+    def __exit__(self, *unused):
+      pass
+
+    def reset(self, starts):
+      self.start, self.given = starts, []
+      return {0: self._answer()}
+
+    def restore(self, lane, seed, fold, commands):
+      self.start, self.given = {lane: (seed, fold)}, list(commands)
+      return self._answer()
+
+    def history(self, lane):
+      return (*self.start[lane], tuple(self.given))
+
+    def step(self, commands):
+      assert commands[0] in rooms[len(self.given)].commands
+      self.given.append(commands[0])
+      return {0: self._answer()}
+
+    def _answer(self):
+      at, end = len(self.given), len(rooms) - 1
+      done = at == end
+      return TextStep(rooms[at], float(done), done, False, at / end, done)
+
+  return Pool
+
+
+@pytest.fixture
+def text_workdir(text_agent, embed, tmp_path, monkeypatch):
+  """A finished study of one arm and one seed, without its language model."""
+  from mulearn.checkpoint import Checkpointer
+  from mulearn.explore import text_episode
+  from mulearn.types import TrainState
+
+  config = dataclasses.replace(
+      text_agent.config, arms={"plain": {"prior.kind": "uniform"}}
+  )
+  results = {"config": dataclasses.asdict(config)}
+  (tmp_path / "results.json").write_text(json.dumps(results))
+  workdir = tmp_path / "plain" / "seed_0"
+  table, texts = text_agent.phrases.save()
+  state = TrainState(text_agent.networks, (), np.zeros((), np.int32))
+  memory = {"moves": np.zeros(3)}
+  Checkpointer(workdir / "checkpoints").save(
+      5, (state, memory, table), {"phrases": texts}
+  )
+
+  class Language:
+
+    def __init__(self, unused_config):
+      self.raw_scores = lambda: None
+      self.embedding = lambda unused_config: embed
+
+  monkeypatch.setattr(text_episode.build, "Language", Language)
+  return workdir

@@ -11,7 +11,7 @@ from absl import flags
 from ml_collections import config_flags
 import pytest
 
-from mulearn import board_run, play, study
+from mulearn import board_run, study
 from mulearn import run as run_lib
 from mulearn.config import Config
 from mulearn.env.board import GAMES as GAMES_ON_BOARDS
@@ -20,6 +20,7 @@ from mulearn.evaluate import __main__ as evaluate_main
 from mulearn.evaluate.examiners import EXAMINERS
 from mulearn.explore import __main__ as explore_main
 from mulearn.lm import __main__ as lm_main
+from mulearn.play import __main__ as play_main
 from mulearn.prior import __main__ as prior_main
 from mulearn.prior.build import KINDS
 from mulearn.prior.fusion import RULES
@@ -194,7 +195,7 @@ def test_a_command_of_a_readme_can_be_given(words, monkeypatch):
   parsers = {
       "mulearn.evaluate": evaluate_main._parser,
       "mulearn.explore": explore_main._parser,
-      "mulearn.play": play._parser,
+      "mulearn.play": play_main._parser,
       "mulearn.prior": prior_main._parser,
       "mulearn.lm": lambda: lm_main._parser(words[3:]),
   }

@@ -20,26 +20,30 @@ def _glob(patterns: list[str], exclude: tuple[str, ...] = ()) -> list[str]:
   return sorted(p.relative_to(_ROOT).as_posix() for p in found if p.is_file())
 
 
-def _read_build() -> tuple[Targets, Targets]:
-  """The libraries and the tests of BUILD, which is Python in its syntax."""
+def _read_build() -> tuple[Targets, Targets, Targets]:
+  """Libraries, tests and others of BUILD, which is Python in its syntax."""
   libraries: Targets = {}
   tests: Targets = {}
+  others: Targets = {}
 
   def add(targets: Targets, name: str, **attributes: Any) -> None:
     assert name not in targets, f"BUILD declares {name} twice."
     targets[name] = {"deps": [], **attributes}
 
   rules = {
+      "load": lambda *unused: None,
       "package": lambda **unused: None,
       "glob": _glob,
+      "filegroup": lambda **kw: add(others, **kw),
+      "test_suite": lambda **kw: add(others, **kw),
       "py_library": lambda **kw: add(libraries, **kw),
       "py_test": lambda **kw: add(tests, **kw),
   }
   exec(compile((_ROOT / "BUILD").read_text(), "BUILD", "exec"), rules)
-  return libraries, tests
+  return libraries, tests, others
 
 
-_LIBRARIES, _TESTS = _read_build()
+_LIBRARIES, _TESTS, _OTHERS = _read_build()
 
 
 def _closure(library: str) -> set[str]:
@@ -121,23 +125,50 @@ def test_the_folders_are_in_the_order_of_the_loop():
   assert "parallel" in _closure("search") & _closure("learn")
 
 
-def test_every_module_is_in_exactly_one_library():
-  owners = _owners()
-  files = _glob(["mulearn/**/*.py"])
-  assert files
-  assert {
-      f: owners.get(f, []) for f in files if len(owners.get(f, [])) != 1
-  } == {}
-  assert sorted(owners) == files, "BUILD names files that do not exist."
+def _sources(root: pathlib.Path) -> list[str]:
+  """Python and notebooks below `root`, but for what git ignores there."""
+  ignored = {"build", "runs"}
+  return sorted(
+      path.relative_to(root).as_posix()
+      for top in root.iterdir()
+      if top.name not in ignored and not top.name.startswith((".", "bazel-"))
+      for path in ([top] if top.is_file() else top.rglob("*"))
+      if path.suffix in (".py", ".ipynb")
+      and ".ipynb_checkpoints" not in path.parts
+  )
 
 
-def test_every_test_is_in_exactly_one_target():
-  sources = [s for t in _TESTS.values() for s in t["srcs"]]
-  named = sorted(s for s in sources if s.endswith("_test.py"))
-  assert named == _glob(["tests/**/*_test.py"])
+def test_every_source_is_in_exactly_one_target():
+  targets = {**_LIBRARIES, **_TESTS, **_OTHERS}
+  owners: dict[str, list[str]] = {}
+  for name, target in targets.items():
+    # Each test names the program that starts it, which its support owns.
+    sources = set(target.get("srcs", ())) - {target.get("main")}
+    for source in sources:
+      owners.setdefault(source, []).append(name)
+  files = _sources(_ROOT)
+  assert {"setup.py", "tests/imports_test.py", "mulearn/main.py"} < set(files)
+  wrong = {f: owners.get(f, []) for f in files if len(owners.get(f, [])) != 1}
+  assert not wrong, f"BUILD has these in no target, or in several: {wrong}"
+  assert not set(owners) - set(files) - set(_glob(["colab/*"]))
+
+
+def test_a_source_without_a_target_would_be_found(tmp_path):
+  for name in ("new.py", "a/b/new.ipynb", ".venv/x.py", "runs/x.py", "a/x.md"):
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).touch()
+  assert _sources(tmp_path) == ["a/b/new.ipynb", "new.py"]
+
+
+def test_tests_are_named_after_their_files():
   for name, target in _TESTS.items():
     assert target["args"] == [f"{name}.py"]
+    assert target["srcs"] == [f"{name}.py", target["main"]]
     assert (_ROOT / target["main"]).is_file()
+  assert sorted(f"{name}.py" for name in _TESTS) == _glob(
+      ["tests/**/*_test.py"]
+  )
+  assert set(_OTHERS["quick"]["tests"]) < set(_TESTS)
 
 
 @pytest.mark.parametrize(

@@ -88,11 +88,16 @@ def test_the_package_says_what_it_is(monkeypatch):
   version: dict[str, str] = {}
   exec((_ROOT / "mulearn" / "__init__.py").read_text(), version)
   assert given["version"] == version["__version__"]
+  assert given["package_data"]["mulearn"] == ["py.typed"]
+  assert (_ROOT / "mulearn" / "py.typed").is_file()
 
 
 def test_no_file_of_the_set_up_names_a_host_or_a_home():
   for name in (
+      ".bazelrc",
+      "BUILD",
       "Makefile",
+      "python.bzl",
       "setup.py",
       "requirements.lock",
       "requirements-weights.txt",
@@ -125,7 +130,10 @@ def _make(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
 
 def test_help_names_every_target():
   out = _make().stdout
-  for target in ("setup", "test", "demo", "lint", "format", "lock", "clean"):
+  for target in (
+      "setup", "test", "test-newest", "bazel", "demo", "lint", "format",
+      "lock", "clean",
+  ):  # fmt: skip
     assert f"make {target} " in out
 
 
@@ -185,17 +193,64 @@ def test_targets_run_the_commands_of_the_readme(tmp_path, target, words):
     assert word in out
 
 
-def test_ci_runs_make_test_from_anywhere_without_input(tmp_path):
-  fake = tmp_path / "make"
-  fake.write_text('#!/bin/sh\necho "$PWD: make $*"; cat; exit 7\n')
-  fake.chmod(0o755)
-  done = subprocess.run(
-      [shutil.which("bash"), str(_ROOT / ".ci" / "run")],
-      cwd=tmp_path,
-      env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
-      input="must not be read",
-      capture_output=True,
-      text=True,
-  )
-  assert done.stdout == f"{_ROOT}: make test\n"
-  assert done.returncode == 7
+@pytest.fixture
+def run_ci(tmp_path):
+  """(programs there are, which of make's targets fails) -> the finished run.
+
+  Programs say what they were asked, and nothing else of the machine is there.
+  """
+
+  def run(programs: str, failure: str = "-", uid: int = 1000):
+    scripts = {
+        "make": f"""case "$*" in *newest-python) echo "$NEWEST";;
+          *) echo "$PWD: make $*"; cat; test "$1" != {failure};; esac""",
+        "id": f"echo {uid}",
+        "timeout": 'shift; "$@"',
+        "apt-get": 'echo "apt-get $*" >&2; false',
+    }
+    for name in ["make", "id", "timeout", *programs.split()]:
+      script = tmp_path / name
+      script.write_text(f"#!{shutil.which('sh')}\n{scripts.get(name, ':')}\n")
+      script.chmod(0o755)
+    for name in ("cat", "dirname"):
+      (tmp_path / name).symlink_to(shutil.which(name))
+    return subprocess.run(
+        [shutil.which("bash"), str(_ROOT / ".ci" / "run")],
+        cwd=tmp_path,
+        env={
+            "PATH": str(tmp_path),
+            "NEWEST": "python" if "python3.12" in programs else "",
+        },
+        input="must not be read",
+        capture_output=True,
+        text=True,
+    )
+
+  return run
+
+
+def test_ci_runs_everything_from_anywhere_without_input(run_ci):
+  done = run_ci("chromium bazel python3.12")
+  targets = ("lint", "bazel", "test-newest", "test")
+  assert done.stdout == "".join(f"{_ROOT}: make {t}\n" for t in targets)
+  assert done.returncode == 0
+
+
+@pytest.mark.parametrize("target", ["lint", "test"])
+def test_ci_fails_where_a_part_does(run_ci, target):
+  done = run_ci("google-chrome bazel", failure=target)
+  assert done.returncode != 0
+  assert done.stdout.endswith(f"make {target}\n")
+
+
+@pytest.mark.parametrize("uid", [0, 1000])
+def test_ci_says_what_it_left_out(run_ci, uid):
+  done = run_ci("apt-get", uid=uid)
+  lines = [line for line in done.stdout.splitlines() if "LEFT OUT" in line]
+  assert [line.split()[-6] for line in lines] == [
+      "bazel,",
+      "3.12,",
+      "chromium,",
+  ]
+  assert f"{_ROOT}: make test\n" in done.stdout and done.returncode == 0
+  assert ("apt-get update" in done.stderr) == (uid == 0)

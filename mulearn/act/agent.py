@@ -13,7 +13,7 @@ from flax import nnx
 import jax
 import numpy as np
 
-from mulearn.config import Config
+from mulearn.config import Config, ModelConfig, SearchConfig
 from mulearn.env.base import TextObservation
 from mulearn.model.base import mask_logits
 from mulearn.model.networks import Networks, Observation
@@ -170,8 +170,8 @@ class _Settings:
   fusion: str
   in_tree: bool
   discount: float
-  model: object
-  search: object
+  model: ModelConfig
+  search: SearchConfig
 
   def world(self, networks, table, vocabulary) -> WorldModel:
     return WorldModel(

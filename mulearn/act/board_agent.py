@@ -13,11 +13,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mulearn.config import Config
+from mulearn.config import Config, SearchConfig
 from mulearn.env import board
 from mulearn.env.base import Environment
 from mulearn.model.base import Model
-from mulearn.model.board_networks import NETWORKS, Predictor, with_kernels_in
+from mulearn.model.board_networks import (
+    NETWORKS,
+    Imaginer,
+    Predictor,
+    with_kernels_in,
+)
 from mulearn.model.board_world import BoardObservation, BoardWorldModel
 from mulearn.model.simulator import SimulatorModel
 from mulearn.model.support import Support
@@ -76,7 +81,7 @@ class BoardSettings:
   kind: str
   support: Support
   discount: float
-  search: object
+  search: SearchConfig
   dtype: str
 
   @classmethod
@@ -98,6 +103,7 @@ class BoardSettings:
       return SimulatorModel(
           networks, self.environment, self.support, self.discount
       )
+    assert isinstance(networks, Imaginer)  # `make_networks` saw to it.
     return BoardWorldModel(networks, self.support, self.discount)
 
   def root(self, networks: Predictor, rng_key: Array, state: PyTree) -> Node:

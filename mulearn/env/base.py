@@ -36,10 +36,11 @@ class WorkerFailedError(RuntimeError):
   """A worker process died, or hung, again and again within one request.
 
   Attributes:
-    answers: what the other lanes of the same request returned.
+    answers: what the other lanes of the same request returned; an error is the
+      caller's.
   """
 
-  def __init__(self, message: str, answers: dict[int, TextStep]):
+  def __init__(self, message: str, answers: dict[int, TextStep | Exception]):
     super().__init__(message)
     self.answers = answers
 

@@ -6,6 +6,7 @@ functions; here its state is read through the few accessors of
 `base.Environment`, from the view of the player whose turn it is.
 """
 
+from collections.abc import Callable
 import functools
 
 import jax
@@ -14,6 +15,7 @@ from pgx import connect_four as pgx_connect_four
 from pgx import othello as pgx_othello
 from pgx import tic_tac_toe as pgx_tic_tac_toe
 
+from mulearn.env.base import Environment
 from mulearn.env.hex import SIZES, Hex
 
 
@@ -89,7 +91,7 @@ def othello() -> BoardGame:
   return BoardGame(pgx_othello.Othello())
 
 
-GAMES = {
+GAMES: dict[str, Callable[[], Environment]] = {
     "tic_tac_toe": tic_tac_toe,
     "connect_four": connect_four,
     "othello": othello,

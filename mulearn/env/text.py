@@ -32,11 +32,13 @@ class TextWorldGame:
       ValueError: the simulator does not know the game or refuses its settings.
     """
     self._spec = spec
-    self._own_jvm = jvm_lib.Jvm() if jvm is None else None
-    self._interface = load_interface(spec, jvm or self._own_jvm)
-    self._journal = None
+    self._own_jvm: jvm_lib.Jvm | None = None
+    if jvm is None:
+      jvm = self._own_jvm = jvm_lib.Jvm()
+    self._interface = load_interface(spec, jvm)
+    self._journal = journal_lib.Journal("")
     self._num_steps = 0
-    self._last = None
+    self._last: base.TextStep | None = None
 
   def reset(self, seed: int, fold: str) -> base.TextStep:
     """Starts the game with this seed of this fold."""

@@ -87,15 +87,16 @@ class _Spare:
   def visit(self, history: base.History) -> base.TextStep:
     """Goes to a history; a continuation costs its new commands only."""
     rest = continuation(self._history, history)
-    if rest is None:
-      self._last = self._game.reset(*history[:2])
+    last = self._last
+    if rest is None or last is None:
+      last = self._game.reset(*history[:2])
       rest = history[2]
     # Nothing is known of where the game stands if a command fails.
     self._history = None
     for command in rest:
-      self._last = self._game.step(command)
-    self._history = history
-    return self._last
+      last = self._game.step(command)
+    self._history, self._last = history, last
+    return last
 
 
 def continuation(

@@ -105,8 +105,9 @@ def _follow(
   states = jax.tree.map(lambda x: x[start], states)
   exact, optimal = map(jnp.asarray, (index.table.value, index.table.optimal))
   latent = None
-  alive, arrived = np.ones(num_lines, bool), {}
-  points = []
+  alive = np.ones(num_lines, bool)
+  arrived: Point = {}
+  points: list[Point] = []
   for k in range(max_moves + 1):
     rows = index.known_rows(states)
     latent, said = _judge(

@@ -52,7 +52,8 @@ class Score:
   @property
   def counts(self) -> tuple[int, int, int]:
     """Games won, drawn and lost."""
-    return tuple(int((self.games == x).sum()) for x in (1.0, 0.5, 0.0))
+    won, drawn, lost = (int((self.games == x).sum()) for x in (1.0, 0.5, 0.0))
+    return won, drawn, lost
 
   def rating(self, num_resamples: int = 4000, seed: int = 0) -> Rating:
     """The difference to the opponent in Elo.

@@ -27,7 +27,9 @@ _LINES = (
 class Planner(Protocol):
   """What can be examined: see `act.board_agent.BoardAgent`."""
 
-  environment: Environment
+  @property
+  def environment(self) -> Environment:
+    """The rules."""
 
   def plan(
       self, rng_key: Array, state: Any, num_simulations: int | None = None

@@ -208,7 +208,7 @@ def _by_seed_and_game(
     episodes: list[EpisodeResult], field: str
 ) -> dict[int, dict[int, float]]:
   """Sorts a field of the episodes into `table[seed][game]`."""
-  table = collections.defaultdict(dict)
+  table: dict[int, dict[int, float]] = collections.defaultdict(dict)
   for episode in sorted(episodes, key=lambda e: (e.seed, e.game)):
     row = table[episode.seed]
     if episode.game in row:

@@ -93,8 +93,8 @@ def _explore(options: argparse.Namespace) -> None:
   }
   rng_key = jax.random.key(options.seed)
   if (options.workdir / "config.json").exists():
-    agent = board_train.restore_agent(options.workdir, options.step)
-    episode = board_episode.play_episode(agent, rng_key, **how)
+    player = board_train.restore_agent(options.workdir, options.step)
+    episode = board_episode.play_episode(player, rng_key, **how)
   else:
     agent = text_episode.restore_agent(options.workdir, options.step)
     with text_episode.make_pool(agent) as pool:

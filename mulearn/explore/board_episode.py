@@ -101,7 +101,9 @@ class Thinker:
     return Moment(state, mover, self._sight(facts.planes, mover, cell), facts)
 
   def _sight(self, planes: Array, mover: int, last: int = -1) -> BoardSight:
-    return BoardSight(tuple(self.board.stones(planes, mover).tolist()), last)
+    return BoardSight(
+        tuple(self.board.stones(np.asarray(planes), mover).tolist()), last
+    )
 
   def think(
       self, rng_key: Array, moment: Moment, *, deterministic: bool = True
@@ -244,7 +246,7 @@ def play_episode(
     raise ValueError(f"max_steps is {max_steps}; at least 1 is needed.")
   thinker = Thinker(agent, num_simulations)
   start_key, think_key = jax.random.split(rng_key)
-  now, steps = thinker.start(start_key), []
+  now, steps = thinker.start(start_key), list[Step]()
   while not now.is_over and len(steps) != max_steps:
     action, step = thinker.think(
         jax.random.fold_in(think_key, len(steps)), now,
@@ -294,9 +296,9 @@ def _look(state: PyTree, *, game: Environment) -> Facts:
 
 @functools.partial(jax.jit, static_argnames="game")
 def _play(
-    state: PyTree, action: int, *, game: Environment
+    state: PyTree, action: Array | int, *, game: Environment
 ) -> tuple[PyTree, Facts]:
-  state = game.step(state, action)
+  state = game.step(state, jnp.asarray(action))
   return state, _look(state, game=game)
 
 

@@ -86,8 +86,8 @@ class Board:
       Its number, row by row.
     """
     if self.kind == "connect_four":
-      column = np.flatnonzero(stones[action :: self.columns] == 0)
-      return int(column[-1]) * self.columns + action if column.size else -1
+      free = np.flatnonzero(stones[action :: self.columns] == 0)
+      return int(free[-1]) * self.columns + action if free.size else -1
     if self.kind == "hex" and mover == 1:
       row, column = divmod(action, self.columns)
       return column * self.columns + row

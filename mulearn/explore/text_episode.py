@@ -4,6 +4,7 @@ What the language model says is recorded beside the prior it is a part of: at
 the root what it was asked, below it what the model predicts of it.
 """
 
+import dataclasses
 import json
 import pathlib
 import re
@@ -17,7 +18,7 @@ from mulearn.act.agent import Agent
 from mulearn.board_train import config_from_dict
 from mulearn.checkpoint import Checkpointer, CheckpointError
 from mulearn.config import Config
-from mulearn.env.base import FOLD_SEEDS, TextObservation
+from mulearn.env.base import FOLD_SEEDS, TextObservation, TextStep
 from mulearn.env.pool import TextPool
 from mulearn.explore.record import Episode, Step, TextSight, list_nodes
 from mulearn.model.phrases import PhraseTable
@@ -47,9 +48,9 @@ def restore_agent(workdir: pathlib.Path, step: int | None = None) -> Agent:
   has_results = (root / "results.json").exists()
   if not (seed and has_results and (workdir / "checkpoints").is_dir()):
     raise CheckpointError(
-        f"{workdir} holds no run that can be explored: pass the --workdir of a"
-        " run on a board, or that of one run of a finished study of text games,"
-        " such as runs/demo/muzero_lm/seed_0."
+        f"{workdir} holds no run with an agent: pass the --workdir of a run on"
+        " a board, or that of one run of a finished study of text games, such"
+        " as runs/demo/muzero_lm/seed_0."
     )
   values = json.loads((root / "results.json").read_text())["config"]
   config = config_from_dict(Config, values)
@@ -99,33 +100,22 @@ def play_episode(
   Raises:
     ValueError: a number is less than 1, or there is no such game.
   """
-  seeds = FOLD_SEEDS["test"]
   for name, number in (
       ("num_simulations", num_simulations), ("max_steps", max_steps),
   ):  # fmt: skip
     if number is not None and number < 1:
       raise ValueError(f"{name} is {number}; at least 1 is needed.")
-  if not 0 <= game < len(seeds):
-    raise ValueError(
-        f"The game is {game}; the seed picks one of 0 to {len(seeds) - 1}."
-    )
-  answer = pool.reset({0: (seeds[game], "test")})[0]
+  answer = start_game(pool, game)
   steps: list[Step] = []
   while not (answer.terminated or answer.truncated or len(steps) == max_steps):
     observation = answer.observation
-    command, fields = _think(
+    command, step = think(
         agent, jax.random.fold_in(rng_key, len(steps)), observation,
-        num_simulations, deterministic,
+        num_simulations, deterministic=deterministic,
     )  # fmt: skip
     answer = pool.step({0: command})[0]
     steps.append(
-        Step(
-            sight=_sight(observation),
-            mover=0,
-            reward=answer.reward,
-            over=answer.terminated,
-            **fields,
-        )
+        dataclasses.replace(step, reward=answer.reward, over=answer.terminated)
     )
   config = agent.config
   return Episode(
@@ -145,8 +135,48 @@ def play_episode(
   )
 
 
-def _think(agent, rng_key, observation, num_simulations, deterministic):
-  """The command, and the fields of `Step` that search knows."""
+def start_game(pool: TextPool, game: int) -> TextStep:
+  """Resets lane 0 to a held-out game.
+
+  Args:
+    pool: hosts the game.
+    game: number of the test game, from 0.
+
+  Returns:
+    What the game shows first.
+
+  Raises:
+    ValueError: there is no such game.
+  """
+  seeds = FOLD_SEEDS["test"]
+  if not 0 <= game < len(seeds):
+    raise ValueError(
+        f"The game is {game}; the seed picks one of 0 to {len(seeds) - 1}."
+    )
+  return pool.reset({0: (seeds[game], "test")})[0]
+
+
+def think(
+    agent: Agent,
+    rng_key: Array,
+    observation: TextObservation,
+    num_simulations: int,
+    *,
+    deterministic: bool = True,
+) -> tuple[str, Step]:
+  """Searches from one observation.
+
+  Args:
+    agent: who plans.
+    rng_key: consumed.
+    observation: of a game that is not over.
+    num_simulations: of the search.
+    deterministic: no exploration noise at the root.
+
+  Returns:
+    The command, and the record of the search, which does not know what the
+    game will answer.
+  """
   plan = agent.plan(
       rng_key, [observation], num_simulations=num_simulations,
       deterministic=deterministic,
@@ -174,13 +204,17 @@ def _think(agent, rng_key, observation, num_simulations, deterministic):
   )
   nodes, left_out = list_nodes(view, num_players=1, details=details)
   trust = float(jax.nn.sigmoid(agent.networks.gate[...]))
-  return observation.commands[int(plan.slot[0])], {
-      "nodes": nodes,
-      "left_out": left_out,
-      "value": float(improved_value(plan)[0]),
-      "judged": float(plan.tree.raw_values[0, 0]),
-      "trust": trust if has_opinion[0] else None,
-  }
+  return observation.commands[int(plan.slot[0])], Step(
+      sight=_sight(observation),
+      mover=0,
+      nodes=nodes,
+      value=float(improved_value(plan)[0]),
+      judged=float(plan.tree.raw_values[0, 0]),
+      reward=0.0,
+      over=False,
+      left_out=left_out,
+      trust=trust if has_opinion[0] else None,
+  )
 
 
 def _sight(observation: TextObservation) -> TextSight:

@@ -1,6 +1,7 @@
 """A language model as one object: decoder, tokenizer, and who it is."""
 
 import dataclasses
+import functools
 import pathlib
 
 from absl import logging
@@ -127,7 +128,9 @@ def _converted(
 ) -> weights.Checkpoint:
   """Reads all tensors as float32, and keeps them in the cache if it can."""
   arrays = {
-      name: weights.checked(checkpoint, name, tensor.read(), np.float32)
+      name: weights.checked(
+          checkpoint, name, tensor.read(), np.dtype(np.float32)
+      )
       for name, tensor in checkpoint.tensors.items()
   }
   try:
@@ -137,7 +140,10 @@ def _converted(
     logging.warning(
         "converted weights are not cached in %s: %s", entry.parent, error
     )
-  tensors = {n: Tensor(a.shape, lambda a=a: a) for n, a in arrays.items()}
+  tensors = {
+      name: Tensor(array.shape, functools.partial(np.asarray, array))
+      for name, array in arrays.items()
+  }
   return dataclasses.replace(checkpoint, tensors=tensors)
 
 

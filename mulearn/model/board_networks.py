@@ -17,7 +17,7 @@ from mulearn.config import ModelConfig
 from mulearn.types import Array
 
 _ZEROS = nnx.initializers.zeros_init()  # Untrained, a head has no opinion.
-
+_LECUN = nnx.initializers.lecun_normal()
 
 _dot = functools.partial(jnp.dot, preferred_element_type=jnp.float32)
 
@@ -46,13 +46,24 @@ def _product_backward(saved: Any, gradient: Array) -> tuple[Array, Array]:
 _product.defvjp(_product_forward, _product_backward)
 
 
-class Linear(nnx.Linear):
+class Linear(nnx.Module):
   """A layer that sums its products in float32, whatever its kernel is in."""
+
+  def __init__(
+      self,
+      in_features: int,
+      out_features: int,
+      *,
+      kernel_init: nnx.initializers.Initializer = _LECUN,
+      rngs: nnx.Rngs,
+  ):
+    kernel = kernel_init(rngs.params(), (in_features, out_features))
+    self.kernel = nnx.Param(kernel)
+    self.bias = nnx.Param(_ZEROS(rngs.params(), (out_features,)))
 
   def __call__(self, x: Array) -> Array:
     """`[..., D]` to `[..., E]`."""
-    rows = x.reshape(-1, x.shape[-1])
-    product = _product(rows, self.kernel[...])
+    product = _product(x.reshape(-1, x.shape[-1]), self.kernel[...])
     return product.reshape(*x.shape[:-1], -1) + self.bias[...]
 
 
@@ -171,4 +182,7 @@ def with_kernels_in(networks: Predictor, dtype: str) -> Predictor:
   return jax.tree.map(lambda x: x.astype(dtype) if x.ndim == 2 else x, networks)
 
 
-NETWORKS = {"simulator": Predictor, "world": Imaginer}
+NETWORKS: dict[str, type[Predictor]] = {
+    "simulator": Predictor,
+    "world": Imaginer,
+}

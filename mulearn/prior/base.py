@@ -14,13 +14,11 @@ from mulearn.env.base import TextObservation
 
 
 class Prior(Protocol):
-  """Observation -> log-probabilities of its commands.
+  """Observation -> log-probabilities of its commands."""
 
-  Attributes:
-    num_tokens: tokens of all distinct questions to a language model so far.
-  """
-
-  num_tokens: int
+  @property
+  def num_tokens(self) -> int:
+    """Tokens of all distinct questions to a language model so far."""
 
   def __call__(
       self, observations: Sequence[TextObservation]

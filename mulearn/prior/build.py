@@ -56,7 +56,8 @@ def choose_scoring(
   Returns:
     The scoring, and the table of what was tried, the likeliest first.
   """
-  methods, names = lm.METHODS, tuple(prompts.PROMPTS)
+  methods: tuple[str, ...] = lm.METHODS
+  names = tuple(prompts.PROMPTS)
   if config.method != "calibrated":
     methods = (config.method,)
   if config.prompt != "calibrated":

@@ -61,7 +61,7 @@ class Cache:
 
   def get(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
     """The vectors that are known, by key."""
-    found = {}
+    found: dict[bytes, np.ndarray] = {}
     unique = list(dict.fromkeys(keys))
     for start in range(0, len(unique), 500):
       chunk = unique[start : start + 500]

@@ -224,7 +224,7 @@ def _split(lines: str) -> tuple[str, ...]:
 
 def _flatten(episode: Episode, field: str) -> list[float]:
   """Concatenates a field's rows over the commands; NaN for an absent row."""
-  numbers = []
+  numbers: list[float] = []
   for t, step in enumerate(episode.steps):
     row, size = getattr(step, field), len(step.observation.commands)
     if len(row) not in (0, size) or any(math.isnan(x) for x in row):

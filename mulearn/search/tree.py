@@ -167,7 +167,7 @@ class _Reader:
   ) -> TreeView:
     index = int(self._index[node, slot])
     visits = int(self.visits[node, slot])
-    below = ()
+    below: tuple[TreeView, ...] = ()
     if index != mctx.Tree.UNVISITED:
       below = self.children(
           index, depth + 1, self.best_slot(index) if chosen else None

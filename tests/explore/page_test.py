@@ -274,7 +274,7 @@ def test_the_page_lives(board_workdir, tmp_path, kind):
 
 def test_the_command_says_what_is_wrong(board_workdir, tmp_path, capsys):
   assert main.main([f"--workdir={tmp_path}"]) == 1
-  assert "holds no run that can be explored" in capsys.readouterr().err
+  assert "holds no run with an agent" in capsys.readouterr().err
   workdir = board_workdir("world")
   out = f"--out={tmp_path / 'p.html'}"
   assert main.main([f"--workdir={workdir}", out, "--max_steps=0"]) == 1

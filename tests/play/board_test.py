@@ -1,4 +1,4 @@
-"""Playing in the terminal, with lines in place of a keyboard."""
+"""A board game in the terminal, with lines in place of a keyboard."""
 
 import io
 import re
@@ -6,9 +6,10 @@ import re
 import numpy as np
 import pytest
 
-from mulearn import play
 from mulearn.explore.boards import Board
 from mulearn.explore.record import BoardSight
+from mulearn.play import __main__ as main
+from mulearn.play import board as board_lib
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def talk(board_workdir, monkeypatch, capsys):
   def run(lines: str, *flags: str, status: int = 0) -> str:
     monkeypatch.setattr("sys.stdin", io.StringIO(lines))
     words = [f"--workdir={board_workdir('simulator')}", "--num_simulations=12"]
-    assert play.main([*words, *flags]) == status
+    assert main.main([*words, *flags]) == status
     return capsys.readouterr().out
 
   return run
@@ -79,15 +80,15 @@ def test_what_cannot_be_played_is_said(talk):
 
 
 def test_what_cannot_be_restored_is_said(tmp_path, capsys):
-  assert play.main([f"--workdir={tmp_path}"]) == 1
-  assert "holds no run on a board" in capsys.readouterr().err
+  assert main.main([f"--workdir={tmp_path}"]) == 1
+  assert "holds no run with an agent" in capsys.readouterr().err
 
 
 def test_boards_are_drawn_with_their_names():
   sight = BoardSight(tuple(np.eye(4, dtype=int).ravel()), last=5)
-  lines = play.draw(Board.of("hex_4"), sight).splitlines()
+  lines = board_lib.draw(Board.of("hex_4"), sight).splitlines()
   assert lines[0].split() == ["a", "b", "c", "d"]
   assert lines[1] == "  1  X   .   .   ." and lines[2] == "    2  .  [X]  .   ."
   four = BoardSight((0,) * 41 + (2,))
-  lines = play.draw(Board.of("connect_four"), four).splitlines()
+  lines = board_lib.draw(Board.of("connect_four"), four).splitlines()
   assert lines[0].split() == list("1234567") and lines[-1].endswith("O")

@@ -1,56 +1,18 @@
-"""Plays a board game against the agent of a run, in the terminal.
+"""A board game against the agent of a run, in the terminal."""
 
-Type a move as the board names it (b2, or the number of a column), or
-
-  ?  hint    what the agent thinks of the position
-  undo       takes your last move back
-  new        another game
-  quit       leaves; so does the end of the input
-
-Examples:
-  python -m mulearn.play --workdir=runs/tic_tac_toe/muzero_0
-  python -m mulearn.play --workdir=runs/hex/alphazero_0 --second
-"""
-
-import argparse
 from collections.abc import Sequence
-import pathlib
 import string
-import sys
 
-from absl import logging
 import jax
 
-from mulearn import board_train
-from mulearn.checkpoint import CheckpointError
+from mulearn.act.board_agent import BoardAgent
 from mulearn.explore.board_episode import Moment, Thinker, how_it_ended
 from mulearn.explore.boards import Board
 from mulearn.explore.record import BoardSight, Step
+from mulearn.play import terminal
 
 _MOST_MOVES = 8  # of a hint
 _HELP = "Type a move, ? for a hint, undo, new or quit."
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-  """Plays until the player leaves.
-
-  Args:
-    arguments: the words after `python -m mulearn.play`; None takes them from
-      the command line. Moves are read from standard input, a line each.
-
-  Returns:
-    The exit status: 0, or 1 if the run cannot be played with.
-  """
-  logging.set_verbosity(logging.WARNING)  # Orbax tells of every file.
-  options = _parser().parse_args(arguments)
-  try:
-    options.run(options)
-  except (CheckpointError, ValueError) as error:
-    print(f"error: {error}", file=sys.stderr)
-    return 1
-  except KeyboardInterrupt:
-    print()
-  return 0
 
 
 class Game:
@@ -142,16 +104,16 @@ def describe(step: Step, players: Sequence[str]) -> str:
   """A search in words: values, the moves it likes, the line it expects."""
   root, nodes = step.nodes[0], step.nodes
   lines = [
-      f"Value for {players[step.mover]}: {step.judged:+.2f} before search,"
-      f" {step.value:+.2f} after {root.visits} simulations.",
+      f"Value for {players[step.mover]}: {terminal.signed(step.judged)} before"
+      f" search, {terminal.signed(step.value)} after {root.visits} simulations.",
       "  move   before   after  visits   value",
   ]
   moves = sorted(
       (node for node in nodes if node.parent == 0),
-      key=lambda node: (-node.policy, -node.prior),
+      key=lambda node: (-(node.policy or 0.0), -node.prior),
   )
   for node in moves[:_MOST_MOVES]:
-    value = "-" if node.value is None else f"{node.value:+.2f}"
+    value = terminal.signed(node.value)
     lines.append(
         f"  {node.label:<5}  {node.prior:6.3f}  {node.policy:6.3f}"
         f"  {node.visits:6}  {value:>6}"
@@ -162,72 +124,44 @@ def describe(step: Step, players: Sequence[str]) -> str:
   return "\n".join([*lines, f"It expects {' '.join(line)}."])
 
 
-def _parser() -> argparse.ArgumentParser:
-  parser = argparse.ArgumentParser(
-      prog="python -m mulearn.play",
-      description=__doc__,
-      formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
-  parser.set_defaults(run=_play, people=(0,))
-  parser.add_argument(
-      "--workdir", type=pathlib.Path, required=True, help="of a run on a board"
-  )
-  for flag, people, text in (
-      ("--first", (0,), "you move first (this is so if nothing is said)"),
-      ("--second", (1,), "the agent moves first"),
-      ("--both", (0, 1), "you move for both, with its thoughts on request"),
-  ):
-    parser.add_argument(
-        flag, dest="people", action="store_const", const=people, help=text
-    )
-  parser.add_argument("--seed", type=int, default=0, help="of all draws (0)")
-  parser.add_argument(
-      "--num_simulations", type=int, default=64, help="of each search (64)"
-  )
-  parser.add_argument(
-      "--step", type=int,
-      help="environment steps of the checkpoint (the newest)",
-  )  # fmt: skip
-  return parser
+def play(
+    agent: BoardAgent, people: Sequence[int], num_simulations: int, seed: int
+) -> None:
+  """Plays until the player leaves.
 
-
-def _play(options: argparse.Namespace) -> None:
-  agent = board_train.restore_agent(options.workdir, options.step)
-  thinker = Thinker(agent, options.num_simulations)
-  game = Game(thinker, options.people, options.seed)
+  Args:
+    agent: who is played against.
+    people: the players that are not the agent's: 0, 1, or both.
+    num_simulations: of each search.
+    seed: decides what the agent draws by lot.
+  """
+  game = Game(Thinker(agent, num_simulations), people, seed)
   print(f"{_introduce(game)} {_HELP}")
   _answer(game)
-  while (words := _ask(game)) is not None:
-    if words == "quit":
+  while (words := terminal.ask(_prompt(game))) is not None:
+    if words.lower() == "quit":
       break
-    _obey(game, words)
+    _obey(game, words.lower())
 
 
 def _introduce(game: Game) -> str:
   """Who is who."""
   names, signs = game.board.players, game.board.signs
   you = " and ".join(f"{names[i]} ({signs[i]})" for i in game.people)
-  order = {(0,): " and move first", (1,): " and move second"}
-  words = f"You are {you}{order.get(game.people, '')}."
+  if len(game.people) == 1:
+    you += f" and move {('first', 'second')[game.people[0]]}"
+  words = f"You are {you}."
   if game.board.kind == "hex":
     first, second = names
     words += f" {first} connects top to bottom, {second} left to right."
   return words
 
 
-def _ask(game: Game) -> str | None:
-  """The next line that is not empty; None at the end of the input."""
-  prompt = "> "
-  if not game.now.is_over:
-    prompt = f"{game.board.players[game.now.mover]}{prompt}"
-  while True:
-    print(prompt, end="", flush=True)
-    line = sys.stdin.readline()
-    if not line:
-      print()
-      return None
-    if line.strip():
-      return line.strip().lower()
+def _prompt(game: Game) -> str:
+  """Who is to move."""
+  if game.now.is_over:
+    return "> "
+  return f"{game.board.players[game.now.mover]}> "
 
 
 def _obey(game: Game, words: str) -> None:
@@ -265,7 +199,3 @@ def _answer(game: Game) -> None:
     mover = game.moments[-2].mover
     ending = how_it_ended(game.board, mover, game.now)
     print(f"{ending.capitalize()}.")
-
-
-if __name__ == "__main__":
-  sys.exit(main())
