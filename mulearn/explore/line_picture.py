@@ -73,7 +73,7 @@ def _draw_imagined(axes: mpl_axes.Axes, board: Board, glimpse: Glimpse) -> None:
     wrong = (probability > 0.5) != glimpse.is_open[cell]
     if wrong and not glimpse.is_over:
       _draw_cell(axes, board, cell, face="none", edge=_WRONG, width=1.8)
-  text = f"over: {glimpse.imagined_over:.0%}" if glimpse.move else ""
+  text = f"over: {100 * glimpse.imagined_over:.0f} %" if glimpse.move else ""
   is_wrong = (glimpse.imagined_over > 0.5) != glimpse.is_over
   axes.set_xlabel(
       text, fontsize=FONT_SIZE - 1, color=_WRONG if is_wrong else INK
