@@ -36,7 +36,6 @@ del text_games["cookingworld"], text_games["mapreader"]
 
 _SHOWN = {  # Beside pictures that are no drawings.
     "1_quickstart": {"image/svg+xml", "text/html"},
-    "2_world_model": {"text/html"},
     "3_language_prior": {"image/svg+xml"},
     "5_results": {"image/svg+xml", "text/markdown"},
 }
