@@ -9,8 +9,8 @@ import pytest
 
 _ROOT = pathlib.Path(__file__).parent.parent
 _NOTEBOOKS = sorted((_ROOT / "colab").glob("*.ipynb"))
-# Written behind the cell of settings: the smallest that leave nothing out. What
-# trains is trained in the quickstart; others take an agent that knows nothing.
+# Written behind the cell of settings. The quickstart trains for a moment; the
+# others look into an agent that knows nothing, which is compiled sooner.
 _SMALL = {
     "1_quickstart": """
 config.num_steps, config.eval_every = 1024, 1024
@@ -68,6 +68,10 @@ def test_there_are_notebooks():
   assert _NOTEBOOKS
 
 
+def test_the_page_of_notebooks_lists_it(path):
+  assert f"]({path.name})" in (path.parent / "README.md").read_text()
+
+
 def test_git_holds_no_outputs(path):
   for cell in _code(_read(path)):
     assert not cell.outputs and cell.execution_count is None, cell.source
@@ -78,6 +82,7 @@ def test_notebooks_are_read_from_top_to_bottom(path):
   notebook = _read(path)
   assert "Open in Colab" in notebook.cells[0].source
   assert path.name in notebook.cells[0].source
+  assert 'if "google.colab" in sys.modules:' in _code(notebook)[0].source
   assert len(_code(notebook)) <= 12
   for cell in _code(notebook):
     tree = ast.parse(_python(cell.source))

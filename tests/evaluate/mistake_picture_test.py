@@ -38,7 +38,8 @@ def test_the_command_draws_all_sets_and_arms(tmp_path, capsys):
   _write(tmp_path, "muzero", 0, _curve(0.4, 0.2))
   assert main.main(["mistakes", f"--results={tmp_path}"]) == 0
   assert str(tmp_path / "mistakes.png") in capsys.readouterr().out
-  assert (tmp_path / "mistakes.png").read_bytes()[1:4] == b"PNG"
+  for name in ("mistakes.png", "heatmap.png"):
+    assert (tmp_path / name).read_bytes()[1:4] == b"PNG"
   svg = (tmp_path / "mistakes.svg").read_text()
   for words in (*position_sets.NAMES, "alphazero", "muzero"):
     assert f"<!-- {words} -->" in svg
