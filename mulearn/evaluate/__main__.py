@@ -5,7 +5,7 @@ random openings, prints Elo ratings with 95 % intervals, and writes arena.json
 (every game), .png and .svg. `model_error` follows a learned model (MuZero) over
 imagined moves from positions of a solved game, and writes model_error.json,
 .png and .svg. `mistakes` draws how often runs of connect four leave perfect
-play, from their results.json, as mistakes.png and .svg.
+play, from their results.json, as mistakes.png and heatmap.png, and .svg.
 
 A player of the arena is one of
 
@@ -216,7 +216,7 @@ def _add_mistakes(commands) -> None:
   command.set_defaults(run=_mistakes)
   command.add_argument(
       "--results", type=pathlib.Path, required=True, metavar="DIR",
-      help="holds <arm>/seed_<n>/results.json; the picture is written there",
+      help="holds <arm>/seed_<n>/results.json; pictures are written there",
   )  # fmt: skip
 
 
@@ -307,7 +307,10 @@ def _mistakes(options: argparse.Namespace) -> None:
   path = options.results / "mistakes.png"
   curves = mistake_picture.read_curves(options.results)
   mistake_picture.draw_mistakes(path, curves)
-  print(f"Drawn: {path} and .svg.")
+  heatmap = options.results / "heatmap.png"
+  rows = mistake_picture.final_mistakes(curves)
+  mistake_picture.draw_heatmap(heatmap, rows)
+  print(f"Drawn: {path}, {heatmap}, and .svg of both.")
 
 
 def _sentence(point: model_error.Point) -> str:

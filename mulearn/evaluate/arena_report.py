@@ -1,5 +1,6 @@
 """A tournament as a table, as JSON and as a picture."""
 
+import json
 import os
 import pathlib
 from typing import Any
@@ -12,6 +13,7 @@ import rich.box
 import rich.console
 import rich.table
 
+from mulearn.evaluate import ratings
 from mulearn.evaluate.arena import Tournament
 from mulearn.evaluate.curves import COLOURS, FONT_SIZE, INK, save
 
@@ -46,6 +48,31 @@ def summarise(tournament: Tournament) -> dict[str, Any]:
         | {"pairs": score.games.tolist()}
     )
   return {"anchor": tournament.anchor, "players": players, "matches": matches}
+
+
+def read(path: str | os.PathLike[str]) -> Tournament:
+  """A tournament from its `arena.json`, rated anew from its games.
+
+  Args:
+    path: the file.
+
+  Returns:
+    The `Tournament`.
+  """
+  found = json.loads(pathlib.Path(path).read_text())
+  matches = found["matches"]
+  names = tuple(
+      dict.fromkeys(m[who] for who in ("player", "opponent") for m in matches)
+  )
+  scores = {
+      (names.index(m["player"]), names.index(m["opponent"])): ratings.Score(
+          np.array(m["pairs"])
+      )
+      for m in matches
+  }
+  anchor = found["anchor"]
+  rated = ratings.rate(scores, len(names), names.index(anchor))
+  return Tournament(names, anchor, scores, dict(zip(names, rated, strict=True)))
 
 
 def print_table(
@@ -100,21 +127,23 @@ def draw_ratings(
       figsize=(3.9 + 0.42 * len(order), height), dpi=220, layout="constrained"
   )
   backend_agg.FigureCanvasAgg(figure)
-  ratings, matrix = figure.subplots(
+  elos, matrix = figure.subplots(
       1, 2, sharey=True, width_ratios=(2.4, 0.42 * len(order))
   )
   for y, i in enumerate(order):
     rating = tournament.ratings[tournament.names[i]]
-    ratings.plot(rating.ci95, [y, y], color=COLOURS[0], linewidth=1.5)
-    ratings.plot([rating.elo], [y], "o", color=COLOURS[0], markersize=4.5)
-  names = [f"{tournament.names[i]}  {y + 1}" for y, i in enumerate(order)]
-  ratings.set_yticks(range(len(order)), names)
-  ratings.set_xlabel(
+    elos.plot(rating.ci95, [y, y], color=COLOURS[0], linewidth=1.5)
+    elos.plot([rating.elo], [y], "o", color=COLOURS[0], markersize=4.5)
+  names = [
+      f"{_short(tournament.names[i])}  {y + 1}" for y, i in enumerate(order)
+  ]
+  elos.set_yticks(range(len(order)), names)
+  elos.set_xlabel(
       f"Elo beside {tournament.anchor}, 95 %", fontsize=FONT_SIZE, color=INK
   )
-  ratings.grid(axis="x", color="#e6e6e6", linewidth=0.6)
+  elos.grid(axis="x", color="#e6e6e6", linewidth=0.6)
   _draw_matrix(matrix, tournament, order)
-  for axes in (ratings, matrix):
+  for axes in (elos, matrix):
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=FONT_SIZE - 0.5, colors=INK, length=0)
     axes.spines[:].set_visible(False)
@@ -138,6 +167,12 @@ def _draw_matrix(
   axes.set_xticks(range(len(order)), [str(x + 1) for x in range(len(order))])
   axes.set_xlabel("points a game against, %", fontsize=FONT_SIZE, color=INK)
   axes.tick_params(axis="y", labelleft=False)
+
+
+def _short(name: str) -> str:
+  """A player without the folders of its workdir."""
+  kind, colon, rest = name.partition(":")
+  return kind + colon + rest.rsplit("/", 1)[-1]
 
 
 def _order(tournament: Tournament) -> list[int]:

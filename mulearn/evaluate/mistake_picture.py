@@ -1,19 +1,23 @@
-"""mistakes.png: how often perfect play is left, by set, while a run learns."""
+"""How often perfect play is left at connect four, by set of positions.
+
+`mistakes.png` follows runs while they learn; the heatmap holds their ends, the
+bare policy's and what is published beside each other.
+"""
 
 from collections.abc import Mapping, Sequence
-import json
 import os
 import pathlib
-from typing import Any
 
 from matplotlib import axes as mpl_axes
+from matplotlib import colors, ticker
 from matplotlib import figure as mpl_figure
-from matplotlib import ticker
 from matplotlib.backends import backend_agg
+import numpy as np
 
 from mulearn.evaluate import curves as curves_lib
-from mulearn.evaluate import position_sets
+from mulearn.evaluate import position_sets, results
 from mulearn.evaluate.curves import COLOURS, FONT_SIZE, GREY, INK
+from mulearn.evaluate.results import Curve
 
 # AlphaZero.jl, 600 simulations, 5 blocks of 128 filters, read off its figure:
 # https://jonathan-laurent.github.io/AlphaZero.jl/stable/tutorial/connect_four/
@@ -25,14 +29,21 @@ PUBLISHED = {
     "begin-medium": 0.02,
     "begin-hard": 0.075,
 }
+# Minimax of five plies, from the same page.
+PUBLISHED_MINIMAX = {
+    "end-easy": 0.017,
+    "middle-easy": 0.007,
+    "middle-medium": 0.092,
+    "begin-easy": 0.014,
+    "begin-medium": 0.073,
+    "begin-hard": 0.235,
+}
 _LEAST = 1e-3  # One of a thousand positions; below it the axis is linear.
 _POLICY_DASHES = (0, (3, 2))
 
-Curve = Sequence[Mapping[str, float]]
-
 
 def read_curves(folder: pathlib.Path) -> dict[str, list[Curve]]:
-  """The curves of each arm's seeds, from `<arm>/seed_<n>/results.json`.
+  """The curves of runs of connect four; see `results.read_runs`.
 
   Args:
     folder: of the results of an experiment.
@@ -44,26 +55,14 @@ def read_curves(folder: pathlib.Path) -> dict[str, list[Curve]]:
   Raises:
     ValueError: there are none, or they are of another game.
   """
-  curves: dict[str, list[Curve]] = {}
-  for path in sorted(folder.glob("*/seed_*/results.json")):
-    results: dict[str, Any] = json.loads(path.read_text())
-    missing = [
-        name
-        for name in position_sets.NAMES
-        if f"mistake/{name}" not in results["final"]
-    ]
-    if missing:
-      raise ValueError(
-          f"{path} tells nothing of the set {missing[0]!r}; mistakes by set are"
-          " known of connect four alone."
-      )
-    curves.setdefault(path.parent.parent.name, []).append(results["curve"])
-  if not curves:
-    raise ValueError(
-        f"{folder} holds no <arm>/seed_<n>/results.json; give the folder with"
-        " the results of an experiment, such as"
-        " experiments/connect_four/results."
-    )
+  curves = results.read_runs(folder)
+  for arm, seeds in curves.items():
+    for name in position_sets.NAMES:
+      if any(f"mistake/{name}" not in curve[-1] for curve in seeds):
+        raise ValueError(
+            f"{folder / arm} tells nothing of the set {name!r}; mistakes by set"
+            " are known of connect four alone."
+        )
   return curves
 
 
@@ -111,6 +110,74 @@ def draw_mistakes(
       fontsize=FONT_SIZE - 1, labelcolor=INK,
   )  # fmt: skip
   curves_lib.save(figure, path_png)
+
+
+def final_mistakes(
+    curves: Mapping[str, Sequence[Curve]],
+) -> dict[str, dict[str, float]]:
+  """The rows of the heatmap: what runs ended with, and what is published.
+
+  Args:
+    curves: what `read_curves` returned.
+
+  Returns:
+    For each player the share of mistakes in each set, mean over the seeds.
+  """
+  rows = {}
+  for arm, seeds in curves.items():
+    ends = [curve[-1] for curve in seeds]
+    for words, key in (("", "mistake/"), (", no search", "policy_mistake/")):
+      rows[f"{arm}{words}"] = {
+          name: sum(end[key + name] for end in ends) / len(ends)
+          for name in position_sets.NAMES
+      }
+  return rows | {
+      "AlphaZero.jl, 600 sim.": dict(PUBLISHED),
+      "minimax, 5 plies": dict(PUBLISHED_MINIMAX),
+  }
+
+
+def draw_heatmap(
+    path_png: str | os.PathLike[str], rows: Mapping[str, Mapping[str, float]]
+) -> None:
+  """Draws the share of mistakes, a row a player and a column a set.
+
+  The shade is logarithmic from 1 of 1,000 positions to half of them, and every
+  cell says its percentage, so nothing rests on colour.
+
+  Args:
+    path_png: the picture; its folder is created, an SVG is written beside it.
+    rows: for each player the share in each set, as `final_mistakes` gives them.
+  """
+  height = 0.9 + 0.3 * len(rows)
+  figure = mpl_figure.Figure(
+      figsize=(5.2, height), dpi=220, layout="constrained"
+  )
+  backend_agg.FigureCanvasAgg(figure)
+  axes = figure.add_subplot()
+  names = position_sets.NAMES
+  shares = np.array([[row[name] for name in names] for row in rows.values()])
+  scale = colors.LogNorm(vmin=_LEAST, vmax=0.5, clip=True)
+  axes.imshow(
+      np.maximum(shares, _LEAST), cmap="Blues", norm=scale, aspect="auto"
+  )
+  for (y, x), share in np.ndenumerate(shares):
+    is_dark = scale(max(share, _LEAST)) > 0.6
+    axes.text(
+        x, y, f"{100 * share:.1f} %", ha="center", va="center",
+        fontsize=FONT_SIZE, color="white" if is_dark else INK,
+    )  # fmt: skip
+  axes.set_xticks(
+      range(len(names)), [name.replace("-", "\n") for name in names]
+  )
+  axes.set_yticks(range(len(rows)), list(rows))
+  axes.tick_params(labelsize=FONT_SIZE, colors=INK, length=0, labeltop=True)
+  axes.tick_params(axis="x", labelbottom=False)
+  axes.set_xlabel(
+      "moves that worsen the value of the game", fontsize=FONT_SIZE, color=INK
+  )
+  axes.spines[:].set_visible(False)
+  curves_lib.save(figure, pathlib.Path(path_png))
 
 
 def _finish(axes: mpl_axes.Axes, name: str) -> None:

@@ -6,6 +6,8 @@ gold paths of *train* games are likeliest. The whole table is kept with the run.
 
 from collections.abc import Sequence
 import dataclasses
+import json
+import pathlib
 
 import numpy as np
 import rich.console
@@ -23,7 +25,7 @@ TEMPERATURES = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 12.0)
 
 @dataclasses.dataclass(frozen=True)
 class Demonstration:
-  """One command of a gold path of a train game.
+  """One command of a gold path.
 
   Attributes:
     observation: what was seen.
@@ -52,12 +54,15 @@ class Row:
   spread: float
 
 
-def demonstrate(spec: GameSpec, seeds: Sequence[int]) -> list[Demonstration]:
-  """Walks the gold paths of train games.
+def demonstrate(
+    spec: GameSpec, seeds: Sequence[int], fold: str = "train"
+) -> list[Demonstration]:
+  """Walks the gold paths of games.
 
   Args:
     spec: the family of games.
-    seeds: of the train fold.
+    seeds: of the fold.
+    fold: "train" for calibration; "dev" to look at what was calibrated.
 
   Returns:
     Every command of every path that the simulator can solve in the limit.
@@ -67,10 +72,10 @@ def demonstrate(spec: GameSpec, seeds: Sequence[int]) -> list[Demonstration]:
     source, game = GoldSource(spec, jvm), TextWorldGame(spec, jvm)
     for seed in seeds:
       try:
-        path = source.path(seed, "train")
+        path = source.path(seed, fold)
       except ValueError:  # No gold path within the step limit.
         continue
-      observation = game.reset(seed, "train").observation
+      observation = game.reset(seed, fold).observation
       for command in path.commands:
         demonstrations.append(Demonstration(observation, command))
         observation = game.step(command).observation
@@ -151,6 +156,23 @@ def uniform_nats(demonstrations: Sequence[Demonstration]) -> float:
   """What a flat prior would pay: the mean log number of commands."""
   sizes = [len(d.observation.commands) for d in demonstrations]
   return float(np.mean(np.log(sizes)))
+
+
+def read(path: pathlib.Path) -> tuple[language.Scoring, list[Row], float]:
+  """What a study chose and tried, from its `calibration.json`.
+
+  Args:
+    path: the file.
+
+  Returns:
+    The scoring, the rows, and the nats of a uniform prior.
+  """
+  found = json.loads(path.read_text())
+  rows = [
+      Row(**row | {"scoring": language.Scoring(**row["scoring"])})
+      for row in found["rows"]
+  ]
+  return language.Scoring(**found["scoring"]), rows, found["uniform_nats"]
 
 
 def print_table(

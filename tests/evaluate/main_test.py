@@ -9,7 +9,7 @@ import pytest
 from mulearn import board_run
 from mulearn.checkpoint import Checkpointer
 from mulearn.evaluate import __main__ as main
-from mulearn.evaluate import arena
+from mulearn.evaluate import arena, arena_report
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +52,8 @@ def test_an_arena_is_printed_written_and_drawn(workdir, tmp_path, capsys):
   assert points == first["wins"] + 0.5 * first["draws"]
   assert (tmp_path / "a" / "arena.png").stat().st_size > 10_000
   assert (tmp_path / "a" / "arena.svg").exists()
+  again = arena_report.summarise(arena_report.read(tmp_path / "a/arena.json"))
+  assert {name: found[name] for name in again} == again
 
 
 def test_a_checkpoint_is_chosen_by_its_step(workdir):

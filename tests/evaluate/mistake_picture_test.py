@@ -38,7 +38,8 @@ def test_the_command_draws_all_sets_and_arms(tmp_path, capsys):
   _write(tmp_path, "muzero", 0, _curve(0.4, 0.2))
   assert main.main(["mistakes", f"--results={tmp_path}"]) == 0
   assert str(tmp_path / "mistakes.png") in capsys.readouterr().out
-  assert (tmp_path / "mistakes.png").read_bytes()[1:4] == b"PNG"
+  for name in ("mistakes.png", "heatmap.png"):
+    assert (tmp_path / name).read_bytes()[1:4] == b"PNG"
   svg = (tmp_path / "mistakes.svg").read_text()
   for words in (*position_sets.NAMES, "alphazero", "muzero"):
     assert f"<!-- {words} -->" in svg
@@ -53,4 +54,18 @@ def test_what_has_no_mistakes_by_set_is_refused(tmp_path, capsys):
 
 
 def test_published_figures_are_of_our_sets():
-  assert set(mistake_picture.PUBLISHED) == set(position_sets.NAMES)
+  for rates in (mistake_picture.PUBLISHED, mistake_picture.PUBLISHED_MINIMAX):
+    assert set(rates) == set(position_sets.NAMES)
+
+
+def test_the_heatmap_holds_the_ends_of_all_seeds(tmp_path):
+  rows = mistake_picture.final_mistakes(
+      {"alphazero": [_curve(0.4, 0.25), _curve(0.4, 0.125)]}
+  )
+  assert rows["alphazero"]["begin-hard"] == 0.1875
+  assert rows["alphazero, no search"]["end-easy"] == 0.375
+  assert rows["minimax, 5 plies"] == mistake_picture.PUBLISHED_MINIMAX
+  mistake_picture.draw_heatmap(tmp_path / "heatmap.png", rows)
+  svg = (tmp_path / "heatmap.svg").read_text()
+  for words in ("18.8 %", "37.5 %", "23.5 %", "AlphaZero.jl, 600 sim."):
+    assert f"<!-- {words} -->" in svg

@@ -1,6 +1,7 @@
 """Calibration finds the planted way to ask, by likelihood alone."""
 
 import dataclasses
+import pathlib
 
 import numpy as np
 import pytest
@@ -132,3 +133,12 @@ def test_table_shows_every_row(planted, demonstrations, capsys):
   assert "uniform: 1.386" in shown
   assert shown.index("byte") < shown.index("sum")
   assert f"{rows[0].nats:.3f}" in shown
+
+
+def test_what_a_study_tried_is_read_back():
+  root = pathlib.Path(__file__).parents[2]
+  path = root / "experiments/demo/results/calibration.json"
+  scoring, rows, uniform = calibrate.read(path)
+  assert rows[0].scoring == scoring and len(rows) == 6 * len(lm.METHODS)
+  assert rows == sorted(rows, key=lambda row: row.nats)
+  assert rows[0].nats < uniform == pytest.approx(1.9385, abs=1e-4)

@@ -1,0 +1,150 @@
+"""A line of moves on the real board, above the same line as imagined."""
+
+from collections.abc import Sequence
+import os
+import pathlib
+
+from matplotlib import axes as mpl_axes
+from matplotlib import colormaps, patches, ticker
+from matplotlib import figure as mpl_figure
+from matplotlib.backends import backend_agg
+
+from mulearn.evaluate import curves
+from mulearn.evaluate.curves import COLOURS, FONT_SIZE, GREY, INK
+from mulearn.explore.boards import Board
+from mulearn.explore.imagined_line import Glimpse
+
+_WRONG = COLOURS[1]
+_STONES = ("", COLOURS[0], COLOURS[1])
+_PALE = "#b0b0b0"
+
+
+def draw_line(
+    path_png: str | os.PathLike[str], board: Board, line: Sequence[Glimpse]
+) -> None:
+  """Draws a column a position, and an SVG beside the PNG.
+
+  Above: the board. Middle: the probability with which a stone may be put on a
+  cell, as imagined, over pale stones that are really there; a cell that is
+  judged wrongly has a frame. Below: value for the first player.
+
+  Args:
+    path_png: the picture; its folder is created.
+    board: how the stones lie.
+    line: what `imagined_line.imagine_line` returned.
+  """
+  count = len(line)
+  figure = mpl_figure.Figure(
+      figsize=(0.9 + 0.95 * count, 3.9), dpi=220, layout="constrained"
+  )
+  backend_agg.FigureCanvasAgg(figure)
+  grid = figure.add_gridspec(3, count, height_ratios=(1.0, 1.0, 1.1))
+  for k, glimpse in enumerate(line):
+    real, imagined = (figure.add_subplot(grid[row, k]) for row in (0, 1))
+    _draw_real(real, board, glimpse)
+    _draw_imagined(imagined, board, glimpse)
+    if k == 0:
+      real.set_ylabel("the game", fontsize=FONT_SIZE, color=INK)
+      imagined.set_ylabel("imagined", fontsize=FONT_SIZE, color=INK)
+  _draw_values(figure.add_subplot(grid[2, :]), board, line)
+  curves.save(figure, pathlib.Path(path_png))
+
+
+def _draw_real(axes: mpl_axes.Axes, board: Board, glimpse: Glimpse) -> None:
+  _prepare(axes, board)
+  axes.set_title(glimpse.move or "start", fontsize=FONT_SIZE, color=INK, pad=3)
+  for cell, stone in enumerate(glimpse.stones):
+    is_last = cell == glimpse.last
+    _draw_cell(axes, board, cell, face="#ececec" if is_last else "white")
+    _draw_stone(axes, board, cell, stone, _STONES[stone])
+  axes.set_xlabel(
+      "over" if glimpse.is_over else "", fontsize=FONT_SIZE - 1, color=INK
+  )
+
+
+def _draw_imagined(axes: mpl_axes.Axes, board: Board, glimpse: Glimpse) -> None:
+  _prepare(axes, board)
+  shade = colormaps["Blues"]
+  for cell, probability in enumerate(glimpse.imagined_open):
+    _draw_cell(axes, board, cell, face=shade(0.65 * probability))
+    _draw_stone(axes, board, cell, glimpse.stones[cell], _PALE)
+  for cell, probability in enumerate(glimpse.imagined_open):
+    # Nothing may be played once the game is over, and nobody asks.
+    wrong = (probability > 0.5) != glimpse.is_open[cell]
+    if wrong and not glimpse.is_over:
+      _draw_cell(axes, board, cell, face="none", edge=_WRONG, width=1.8)
+  text = f"over: {100 * glimpse.imagined_over:.0f} %" if glimpse.move else ""
+  is_wrong = (glimpse.imagined_over > 0.5) != glimpse.is_over
+  axes.set_xlabel(
+      text, fontsize=FONT_SIZE - 1, color=_WRONG if is_wrong else INK
+  )
+
+
+def _prepare(axes: mpl_axes.Axes, board: Board) -> None:
+  axes.set_xlim(-0.05, board.columns + 0.05)
+  axes.set_ylim(board.rows + 0.05, -0.05)
+  axes.set_aspect("equal")
+  axes.set_xticks([])
+  axes.set_yticks([])
+  axes.spines[:].set_visible(False)
+
+
+def _draw_cell(
+    axes: mpl_axes.Axes,
+    board: Board,
+    cell: int,
+    *,
+    face,
+    edge: str = GREY,
+    width: float = 0.5,
+) -> None:
+  row, column = divmod(cell, board.columns)
+  axes.add_patch(
+      patches.Rectangle(
+          (column, row), 1, 1, facecolor=face, edgecolor=edge, linewidth=width
+      )
+  )
+
+
+def _draw_stone(
+    axes: mpl_axes.Axes, board: Board, cell: int, stone: int, colour: str
+) -> None:
+  if stone:
+    row, column = divmod(cell, board.columns)
+    axes.text(
+        column + 0.5, row + 0.52, board.signs[stone - 1], ha="center",
+        va="center", color=colour, fontsize=27 / board.rows, fontweight="bold",
+    )  # fmt: skip
+
+
+def _draw_values(
+    axes: mpl_axes.Axes, board: Board, line: Sequence[Glimpse]
+) -> None:
+  steps = range(len(line))
+  if line[0].value is not None:
+    axes.plot(
+        steps, [g.value for g in line], color=INK, linewidth=2.6, alpha=0.3,
+        label="true",
+    )  # fmt: skip
+  axes.plot(
+      steps, [g.seen_value for g in line], color=COLOURS[2], marker="^",
+      markersize=4, linewidth=1.2, linestyle=(0, (3, 2)),
+      label="network, seeing the board",
+  )  # fmt: skip
+  axes.plot(
+      steps, [g.imagined_value for g in line], color=COLOURS[0], marker="o",
+      markersize=4, linewidth=1.4, label="network, imagining",
+  )  # fmt: skip
+  axes.set_xlim(-0.5, len(line) - 0.5)
+  axes.set_ylim(-1.12, 1.12)
+  axes.set_xticks(steps)
+  axes.yaxis.set_major_locator(ticker.MultipleLocator(1.0))
+  axes.set_xlabel("moves imagined", fontsize=FONT_SIZE, color=INK)
+  axes.set_ylabel(
+      f"value for {board.players[0]}", fontsize=FONT_SIZE, color=INK
+  )
+  axes.legend(
+      fontsize=FONT_SIZE - 1, frameon=False, labelcolor=INK, ncols=3,
+      loc="lower center", bbox_to_anchor=(0.5, 1.0), borderaxespad=0.2,
+  )  # fmt: skip
+  curves.finish_axes(axes)
