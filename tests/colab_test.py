@@ -18,9 +18,13 @@ config.replay.min_size, config.replay.batch_size = 512, 16
 config.search.num_simulations = config.search.num_eval_simulations = 2
 config.model.width = 16
 """,
+    # The sizes of `board_config`, whose programs other tests have compiled.
     "2_world_model": """
-config.num_steps, config.search.num_eval_simulations = 0, 2
-config.model.width, num_lines = 16, 64
+config.num_steps, num_lines = 0, 64
+config.model.width, config.model.num_bins = 16, 11
+config.search = type(config.search)(
+    num_simulations=4, num_eval_simulations=4, max_considered=4, max_depth=4
+)
 """,
     "3_language_prior": """
 config.num_steps, config.model.width, config.env.num_processes = 0, 16, 1
