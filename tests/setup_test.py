@@ -193,6 +193,19 @@ def test_targets_run_the_commands_of_the_readme(tmp_path, target, words):
     assert word in out
 
 
+def test_the_newest_packages_meet_tests_that_exist(tmp_path):
+  done = _make("--dry-run", "test-newest", f"NEWEST={tmp_path}/v")
+  assert "--editable '.[board,test,text]'" in done.stdout
+  named = re.findall(r"tests/\S+", done.stdout.split("-m pytest")[1])
+  assert len(named) > 10
+  assert [name for name in named if not (_ROOT / name).exists()] == []
+
+
+def test_without_a_newest_python_that_is_said(tmp_path):
+  done = _make("test-newest", f"NEWEST={tmp_path}/v", "NEWEST_PYTHON=")
+  assert done.returncode != 0 and "No Python 3.12 was found" in done.stderr
+
+
 @pytest.fixture
 def run_ci(tmp_path):
   """(programs there are, which of make's targets fails) -> the finished run.
