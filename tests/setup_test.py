@@ -83,7 +83,7 @@ def test_the_package_says_what_it_is(monkeypatch):
   given = _setup(monkeypatch)
   assert given["name"] == "mulearn"
   assert given["python_requires"] == ">=3.11"
-  extras = {"tpu", "text", "board", "solver", "test", "dev"}
+  extras = {"tpu", "text", "board", "solver", "test", "docs", "dev"}
   assert extras == set(given["extras_require"])
   version: dict[str, str] = {}
   exec((_ROOT / "mulearn" / "__init__.py").read_text(), version)
@@ -125,7 +125,9 @@ def _make(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
 
 def test_help_names_every_target():
   out = _make().stdout
-  for target in ("setup", "test", "demo", "lint", "format", "lock", "clean"):
+  for target in (
+      "setup", "test", "demo", "docs", "lint", "format", "lock", "clean",
+  ):
     assert f"make {target} " in out
 
 
