@@ -113,8 +113,6 @@ def _point(app, page: pathlib.Path, node: nodes.Element, target: str) -> None:
 
 def setup(app) -> dict[str, bool]:
   """Adds the above to Sphinx."""
-  app.add_html_math_renderer(
-      "mathml", (_write_math, None), (_write_math, None)
-  )
+  app.add_html_math_renderer("mathml", (_write_math, None), (_write_math, None))
   app.connect("doctree-read", _resolve)
   return {"parallel_read_safe": True, "parallel_write_safe": True}

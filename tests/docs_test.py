@@ -47,6 +47,13 @@ _ELSEWHERE = {
     "python -m mulearn.main --config=experiments/demo/config.py"
     " --workdir=runs/small --config.num_seeds=1"
     " --config.search.num_simulations=8": _DEMO,
+    "python -m mulearn.evaluate arena --game=tic_tac_toe --players random"
+    " minimax:3 rollouts:64 perfect run:runs/tic_tac_toe/alphazero_0": (
+        "evaluate/main_test.py::test_an_arena_is_printed_written_and_drawn"
+    ),
+    "python -m mulearn.prior calibrate --game=twc --games=40": (
+        "prior/main_test.py::test_calibrate_prints_the_table_of_a_real_game"
+    ),
     # Its config is the demo's, which that test says.
     "python -m mulearn.main --config=experiments/text_worlds/config.py:twc"
     " --workdir=runs/text_worlds/twc": (
@@ -58,8 +65,6 @@ _TINY = {
     "mulearn.lm fetch": [],
     "mulearn.lm info": [],
     "mulearn.lm score": [],
-    "mulearn.prior calibrate": ["--games=1", f"--model={_SMALL_MODEL}"],
-    "mulearn.evaluate arena": ["--pairs=2", "--simulations=2"],
     "mulearn.evaluate model_error": ["--moves=1", "--lines=20"],
     "mulearn.explore": ["--num_simulations=2", "--max_steps=2"],
     "mulearn.play": ["--num_simulations=2"],
@@ -106,11 +111,15 @@ _OTHERS = [
 
 
 @pytest.fixture(scope="module")
-def place(board_config, tmp_path_factory):
+def place(board_config, board_workdir, tmp_path_factory):
   """Where the pages' commands are given; their runs on boards are there."""
   place = tmp_path_factory.mktemp("place")
   for name in ("docs", "experiments", "tests"):
     (place / name).symlink_to(_ROOT / name)
+  # Of the experiment's page, where it takes minutes.
+  learned = place / "runs" / "tic_tac_toe" / "muzero_0"
+  learned.parent.mkdir(parents=True)
+  learned.symlink_to(board_workdir("world"))
   with pytest.MonkeyPatch.context() as patch:
     patch.chdir(place)
     for words in _TRAINED:

@@ -126,7 +126,14 @@ def _make(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
 def test_help_names_every_target():
   out = _make().stdout
   for target in (
-      "setup", "test", "demo", "docs", "lint", "format", "lock", "clean",
+      "setup",
+      "test",
+      "demo",
+      "docs",
+      "lint",
+      "format",
+      "lock",
+      "clean",
   ):
     assert f"make {target} " in out
 

@@ -132,8 +132,10 @@ def main() -> None:
   with tempfile.TemporaryDirectory() as workdir:
     results = board_train.run_experiment(get_config(), pathlib.Path(workdir))
   for point in (results["curve"][0], results["final"]):
-    print(f"{point['env_steps']} moves played: the bare policy is right in "
-          f"{point['policy_rate']:.0%}, search in {point['optimal_rate']:.0%}")
+    print(
+        f"{point['env_steps']} moves played: the bare policy is right in "
+        f"{point['policy_rate']:.0%}, search in {point['optimal_rate']:.0%}"
+    )
 
 
 if __name__ == "__main__":
