@@ -37,7 +37,8 @@ include_patterns = [
     "CHANGELOG.md",
     "CONTRIBUTING.md",
 ]
-exclude_patterns = ["docs/examples/**"]
+exclude_patterns = ["docs/_*/**", "docs/examples/**"]
+templates_path = [str(_ROOT / "docs" / "_templates")]
 
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 3
