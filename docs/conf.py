@@ -48,6 +48,8 @@ nb_execution_cache_path = str(_ROOT / ".cache" / "notebooks")
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True
 nb_merge_streams = True
+# A cell may hold a line for the shell, which is no Python.
+suppress_warnings = ["misc.highlighting_failure"]
 
 autosummary_generate = True
 autodoc_member_order = "bysource"

@@ -60,14 +60,15 @@ _ELSEWHERE = {
         "experiments_test.py::test_the_study_is_what_it_says"
     ),
 }
-# What is appended to a command, so that it takes no time.
+# What is appended to a command, so that it takes no time. Searches are as long as
+# those of the snippets, so that one program serves them all.
 _TINY = {
     "mulearn.lm fetch": [],
     "mulearn.lm info": [],
     "mulearn.lm score": [],
     "mulearn.evaluate model_error": ["--moves=1", "--lines=20"],
-    "mulearn.explore": ["--num_simulations=2", "--max_steps=2"],
-    "mulearn.play": ["--num_simulations=2"],
+    "mulearn.explore": ["--num_simulations=4", "--max_steps=2"],
+    "mulearn.play": ["--num_simulations=4"],
 }
 # Other programs, which cannot be run here: what they start of ours is.
 _OUTSIDE = ("gcloud", "xpk")
