@@ -60,8 +60,8 @@ _ELSEWHERE = {
         "experiments_test.py::test_the_study_is_what_it_says"
     ),
 }
-# What is appended to a command, so that it takes no time. Searches are as long as
-# those of the snippets, so that one program serves them all.
+# What is appended to a command, so that it takes no time. Searches are as long
+# as those of the snippets, so that one program serves them all.
 _TINY = {
     "mulearn.lm fetch": [],
     "mulearn.lm info": [],

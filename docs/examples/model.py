@@ -1,7 +1,7 @@
 """A new model behind the seam of search: any world that makes nodes.
 
-A corridor of nine cells with a door at its right end: opening it pays 1 and ends
-the episode. The model is the world itself, so nothing is learned; a learned one
+A corridor of nine cells with a door at its right end: opening it pays 1 and
+ends the episode. The model is the world itself, so nothing is learned; a learned one
 would hold its networks as a field and call them in `root` and `step`.
 """
 

@@ -1,7 +1,7 @@
 """A new target: values that are what search said, with no return at all.
 
-Search has looked ahead already, so its value at the root can be taught as it is:
-no noise of the game comes in, and no reward corrects it either.
+Search has looked ahead already, so its value at the root can be taught as it
+is: no noise of the game comes in, and no reward corrects it either.
 """
 
 import jax.numpy as jnp
