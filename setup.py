@@ -57,6 +57,14 @@ EXTRAS_REQUIRE = {
         "pytest-cov>=5,<8",
         "pytest-xdist>=3.6,<4",
     ],
+    # The pages: Sphinx, which also reads docstrings; its Markdown and notebooks;
+    # a theme that needs no network and fits a telephone.
+    "docs": [
+        "furo>=2025.12.19,<2027",
+        "myst-nb>=1.4,<2",
+        "myst-parser>=5.2,<6",
+        "sphinx>=9.0,<10",
+    ],
     # Formatting, linting, checking types, keeping outputs out of notebooks, and
     # making requirements.lock again.
     "dev": [

@@ -25,6 +25,7 @@ from mulearn.learn.board_step import BoardLearner
 from mulearn.learn.optimizer import make_optimizer
 from mulearn.model.board_networks import Predictor
 from mulearn.model.support import Support
+from mulearn.parallel.mesh import replicated
 from mulearn.replay.buffer import Replay, make_replay
 from mulearn.types import Array, PyTree, TrainState, Trajectory
 
@@ -108,18 +109,20 @@ def begin(config: Config, init_key: Array, start_key: Array) -> BoardRun:
   lanes = self_play.start(
       environment, start_key, config.env.num_lanes, config.self_play
   )
-  return BoardRun(
-      config=config,
-      agent=BoardAgent(config, networks),
-      state=TrainState(
-          params=networks,
-          opt_state=learner_of(config).optimizer.init(networks),
-          step=jnp.zeros((), jnp.int32),
-          target=target_network.begin(networks, config.learn.target_decay),
-      ),
-      memory=replay_of(config).init(_example_move(config)),
-      lanes=lanes,
+  agent = BoardAgent(config, networks)
+  state = TrainState(
+      params=networks,
+      opt_state=learner_of(config).optimizer.init(networks),
+      step=jnp.zeros((), jnp.int32),
+      target=target_network.begin(networks, config.learn.target_decay),
   )
+  memory = replay_of(config).init(_example_move(config))
+  # Where a round will leave them, or the second round would compile again.
+  state, memory, lanes = jax.device_put(
+      (state, memory, lanes), replicated(agent.mesh)
+  )
+  agent.networks = state.searcher
+  return BoardRun(config, agent, state, memory, lanes)
 
 
 def restore_networks(

@@ -107,7 +107,7 @@ class Checkpointer:
 
     Args:
       like: pytree with the structure, shapes, dtypes and placement wanted:
-        arrays, or `jax.ShapeDtypeStruct`s with a sharding.
+        arrays, or a `jax.ShapeDtypeStruct` with a sharding for each.
       step: only a checkpoint of this step will do; None takes any.
       partial: the arrays of `like` are some of those that were saved, by name,
         and nothing is asked of the others.

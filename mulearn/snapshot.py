@@ -60,7 +60,7 @@ def differences(
 
   Args:
     manifest: what `read_host` said of them.
-    like: pytree of arrays or `jax.ShapeDtypeStruct`s.
+    like: pytree of arrays, or of a `jax.ShapeDtypeStruct` for each.
     partial: there may be other arrays beside those of `like`.
   """
   wanted = {k: _shape_and_dtype(x) for k, x in _flatten(like).items()}

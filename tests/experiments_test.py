@@ -236,12 +236,3 @@ def test_results_are_not_claimed_without_a_file():
   for path in _READMES[1:]:
     results = list((path.parent / "results").rglob("results.json"))
     assert bool(results) != ("Not run yet" in path.read_text()), path
-
-
-def test_the_snippet_of_the_readme_runs():
-  [snippet] = re.findall(
-      r"```python\n(.*?)```", (_ROOT / "README.md").read_text(), re.DOTALL
-  )
-  names = {}
-  exec(compile(snippet, "README.md", "exec"), names)  # Our own words.
-  assert names["model"].config.num_layers == 30

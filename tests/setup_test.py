@@ -83,7 +83,7 @@ def test_the_package_says_what_it_is(monkeypatch):
   given = _setup(monkeypatch)
   assert given["name"] == "mulearn"
   assert given["python_requires"] == ">=3.11"
-  extras = {"tpu", "text", "board", "solver", "test", "dev"}
+  extras = {"tpu", "text", "board", "solver", "test", "docs", "dev"}
   assert extras == set(given["extras_require"])
   version: dict[str, str] = {}
   exec((_ROOT / "mulearn" / "__init__.py").read_text(), version)
@@ -131,7 +131,7 @@ def _make(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
 def test_help_names_every_target():
   out = _make().stdout
   for target in (
-      "setup", "test", "test-newest", "bazel", "demo", "lint", "format",
+      "setup", "test", "test-newest", "bazel", "demo", "docs", "lint", "format",
       "lock", "clean",
   ):  # fmt: skip
     assert f"make {target} " in out

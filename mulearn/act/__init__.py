@@ -1,0 +1,1 @@
+"""Doing: plans become moves, on the host or on the device."""

@@ -1,0 +1,1 @@
+"""Finding out: held-out games, exact solvers, arenas, intervals."""

@@ -47,10 +47,12 @@ class Box:
 
   @property
   def height(self) -> float:
+    """From the upper edge to the lower, in pixels."""
     return LINE * len(self.lines) + 2 * PADDING - 4
 
   @property
   def middle(self) -> float:
+    """Where edges end, from the top of the picture, in pixels."""
     return self.y + self.height / 2
 
   def walk(self) -> Iterator["Box"]:

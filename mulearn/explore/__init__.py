@@ -1,0 +1,1 @@
+"""An episode and all its searches as one page of HTML."""

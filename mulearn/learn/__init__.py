@@ -1,0 +1,1 @@
+"""Improving: targets, losses, and the step that everything serves."""

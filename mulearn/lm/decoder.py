@@ -59,6 +59,7 @@ class Norm(nnx.Module):
     self.epsilon = epsilon
 
   def __call__(self, x: Array) -> Array:
+    """`[..., D]` to `[..., D]`."""
     mean_square = jnp.mean(jnp.square(x), axis=-1, keepdims=True)
     scale = self.scale[...].astype(jnp.float32)
     return x * jax.lax.rsqrt(mean_square + self.epsilon) * scale
@@ -127,6 +128,7 @@ class FeedForward(nnx.Module):
     self.down = nnx.Param(make(f"{name}.down", inner[::-1]))
 
   def __call__(self, x: Array) -> Array:
+    """`[..., D]` to `[..., D]`."""
     gate = _ACTIVATIONS[self.activation](matmul(x, self.gate[...]))
     return matmul(gate * matmul(x, self.up[...]), self.down[...])
 
@@ -150,6 +152,7 @@ class Block(nnx.Module):
   def __call__(
       self, x: Array, view: View, past: Past
   ) -> tuple[Array, Array, Array]:
+    """`[..., D]` to `[..., D]`, and the keys and values that it adds."""
     mixed, k, v = self.attention(self.attention_norm(x), view, past)
     if self.post_norms:
       mixed = self.post_attention_norm(mixed)

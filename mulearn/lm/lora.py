@@ -30,6 +30,7 @@ class Adapted(nnx.Module):
 
   @property
   def dtype(self) -> jnp.dtype:
+    """Of the frozen matrix."""
     return self.weight.dtype
 
   def __getitem__(self, index) -> Array:

@@ -30,6 +30,7 @@ class Perplexity(NamedTuple):
 
   @property
   def perplexity(self) -> float:
+    """`exp(nats)`, finite."""
     return math.exp(min(self.nats, 700.0))
 
 

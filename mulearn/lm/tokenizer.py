@@ -1,7 +1,7 @@
 """Text to token ids and back, and conversations to text.
 
 Text is data: unless asked, a control token that is spelt out in a text (an
-observation that prints "<|im_end|>") is encoded as ordinary characters.
+observation that prints `<|im_end|>`) is encoded as ordinary characters.
 """
 
 from collections.abc import Mapping, Sequence
@@ -71,6 +71,7 @@ class Tokenizer:
 
   @functools.cached_property
   def vocab_size(self) -> int:
+    """V, control tokens included."""
     size = self._plain.get_vocab_size(with_added_tokens=True)
     return size if self._unknown is None else size - 1
 

@@ -1,0 +1,1 @@
+"""The learned world, behind the one seam that search knows."""

@@ -1,0 +1,1 @@
+"""What language already believes, and how it enters the policy."""

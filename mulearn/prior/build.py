@@ -28,9 +28,14 @@ class Language:
     path = cache_path or default_directory() / "answers.sqlite"
     self._cache = Cache(path)
     self.load = functools.cache(lambda: lm.load(config.model, config.dtype))
-    known = lm.KNOWN_MODELS.get(config.model)
-    sha256 = known.sha256 if known else lm.sha256(lm.fetch(config.model))
-    self._name = f"{sha256}:{config.dtype}"
+    self._name = f"{self._sha256(config.model)}:{config.dtype}"
+
+  def _sha256(self, model: str) -> str:
+    """What tells this model's answers from those of others."""
+    if model in lm.KNOWN_MODELS:
+      return lm.KNOWN_MODELS[model].sha256
+    path = lm.fetch(model)
+    return self.load().sha256 if path.is_dir() else lm.sha256(path)
 
   def raw_scores(self) -> language.RawScores:
     """A fresh counter of tokens over the shared cache."""

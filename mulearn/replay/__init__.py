@@ -1,0 +1,1 @@
+"""Remembering: a ring of moves, and recorded episodes."""

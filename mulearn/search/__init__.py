@@ -1,0 +1,1 @@
+"""Thinking: one tree a position, over the slots of its nodes."""

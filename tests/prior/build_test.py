@@ -1,5 +1,7 @@
 """From a config to a prior."""
 
+import pathlib
+
 import numpy as np
 import pytest
 
@@ -53,3 +55,10 @@ def test_file_of_ones_own_is_named_by_its_content(monkeypatch, tmp_path):
       PriorConfig(model=str(path), dtype="bfloat16"), tmp_path / "a.sqlite"
   )
   assert half._name != names[2]
+
+
+def test_a_directory_is_named_by_what_it_holds(tmp_path):
+  small = pathlib.Path(__file__).parents[1] / "testdata" / "hugging_face"
+  config = PriorConfig(model=str(small / "llama3"))
+  made = build.Language(config, tmp_path / "a.sqlite")
+  assert made._name == f"{lm.load(config.model).sha256}:float32"
