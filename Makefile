@@ -19,8 +19,8 @@ NEWEST_PYTHON ?= $(shell python3.12 -c 'import ensurepip' 2> /dev/null && echo p
 	pyenv which python3.12 2> /dev/null)
 FAST := tests/parallel $(addprefix tests/, \
 	conformance/search_test.py env/board_test.py env/hex_test.py \
-	learn/losses_test.py learn/optimizer_test.py learn/step_test.py \
-	learn/targets_test.py lm/decoder_test.py lm/generate_test.py \
+	learn/losses_test.py learn/optimizer_test.py \
+	learn/targets_test.py lm/decoder_test.py \
 	model/networks_test.py model/support_test.py model/world_model_test.py \
 	prior/fusion_test.py replay/buffer_test.py search/plan_test.py \
 	search/recurrent_test.py search/simulations_test.py)
