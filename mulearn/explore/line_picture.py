@@ -121,10 +121,10 @@ def _draw_values(
     axes: mpl_axes.Axes, board: Board, line: Sequence[Glimpse]
 ) -> None:
   steps = range(len(line))
-  if line[0].value is not None:
+  true = [g.value for g in line if g.value is not None]
+  if true:  # All of them, or none where nobody has solved the game.
     axes.plot(
-        steps, [g.value for g in line], color=INK, linewidth=2.6, alpha=0.3,
-        label="true",
+        steps, true, color=INK, linewidth=2.6, alpha=0.3, label="true"
     )  # fmt: skip
   axes.plot(
       steps, [g.seen_value for g in line], color=COLOURS[2], marker="^",

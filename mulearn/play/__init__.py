@@ -1,0 +1,1 @@
+"""Playing with the agent of a run, in the terminal."""
