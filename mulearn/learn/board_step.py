@@ -26,12 +26,14 @@ class BoardLearner:
     config: of the targets and the loss.
     support: of value and reward.
     symmetries: of the board.
+    axis: of the mesh, over which gradients are averaged; None on one shard.
   """
 
   optimizer: optax.GradientTransformation
   config: LearnConfig
   support: Support
   symmetries: Symmetries
+  axis: str | None = None
 
   def train_step(
       self, state: TrainState, trajectory: Trajectory, weights: Array
@@ -59,6 +61,8 @@ class BoardLearner:
         state.params, trajectory, targets, weights,
         config=self.config, support=self.support,
     )  # fmt: skip
+    if self.axis is not None:
+      gradients = jax.lax.pmean(gradients, self.axis)
     updates, opt_state = self.optimizer.update(
         gradients, state.opt_state, state.params
     )
