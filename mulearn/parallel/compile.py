@@ -1,35 +1,24 @@
 """Compiles a run for TPUs that nobody here owns, and says what it would cost.
 
-  python -m mulearn.parallel.compile \
-      --config=experiments/connect_four/config.py --topology=v5e:4x4
-
-libtpu compiles the functions that training calls for a slice of TPUs, with
-shapes in the place of arrays; nothing is run and nothing reserved. What it says
-of time is a bound from below (see `roofline.py`): examinations, games on hosts
-and the first compilation are not in it.
+For example, `python -m mulearn.parallel.compile --topology=v5e:4x4
+--config=experiments/connect_four/config.py`; any field of the config can be set
+as in `mulearn.main`.
 """
 
 from collections.abc import Sequence
 import json
 import sys
-import time
-from typing import Any
 
 from absl import flags
 import jax
 from ml_collections import config_flags
-
-from mulearn.config import Config
-from mulearn.parallel import chips, hlo, report, roofline
-from mulearn.parallel.mesh import make_mesh
-from mulearn.parallel.programs import Lower, Programs, programs
 
 _FLAGS = flags.FlagValues()  # Its own: mulearn.main has a --config as well.
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "The experiment.", flag_values=_FLAGS
 )
 _TOPOLOGY = flags.DEFINE_string(
-    "topology", chips.TOPOLOGIES[0], "Such as v5e:16x16.", flag_values=_FLAGS
+    "topology", "v5e:4x4", "Such as v5p:4x4x4.", flag_values=_FLAGS
 )
 _SWEEP = flags.DEFINE_bool(
     "sweep", False, "Compare several topologies.", flag_values=_FLAGS
@@ -43,140 +32,30 @@ _MODEL = flags.DEFINE_integer(
 )
 
 
-def compile_for(
-    config: Config, topology: str, *, fsdp: int = 1, model: int = 1
-) -> dict[str, Any]:
-  """Compiles the programs of a run for a slice.
-
-  Args:
-    config: of the run.
-    topology: such as v5e:16x16.
-    fsdp: size of the mesh's axis; what is left over is `data`.
-    model: size of the mesh's axis.
-
-  Returns:
-    What `--json` prints: see experiments/pods/README.md.
-
-  Raises:
-    TopologyError: there is no such slice, or no libtpu.
-    ValueError: its chips cannot share the work evenly.
-  """
-  where = chips.describe(topology)
-  mesh = make_mesh(where.devices, fsdp=fsdp, model=model)
-  parts = programs(config, mesh, where.num_hosts)
-  found = {
-      name: _compile(lower, parts, where) for name, lower in parts.lower.items()
-  }
-  result = {
-      "topology": topology,
-      "chips": len(where.devices),
-      "hosts": where.num_hosts,
-      "mesh": dict(mesh.shape),
-      "programs": found,
-      "fits": all(program["fits"] for program in found.values()),
-  }
-  if result["fits"]:
-    result |= _costs(config, parts, found, len(where.devices))
-  else:
-    result["advice"] = _advice(found, where)
-  return result
-
-
-def _compile(
-    lower: Lower, parts: Programs, where: chips.Slice
-) -> dict[str, Any]:
-  """One program: what it needs of a chip, and how long it takes at least."""
-  lowered = lower()
-  start = time.perf_counter()
-  try:
-    compiled = lowered.compile()
-  except jax.errors.JaxRuntimeError as error:
-    if "RESOURCE_EXHAUSTED" not in str(error):
-      raise
-    reason = str(error).splitlines()[0]
-    return {"fits": False, "reason": reason}
-  seconds = time.perf_counter() - start
-  hbm = _memory(compiled)
-  cost = hlo.cost(compiled.as_text(), unknown_trips=parts.loop_limit)
-  estimate = roofline.estimate(cost, where)
-  return {
-      "compile_seconds": round(seconds, 1),
-      "hbm_bytes": hbm | {"chip": int(where.chip.hbm_bytes)},
-      "flops": cost.flops,
-      "bytes": cost.bytes,
-      "collectives": cost.collectives,
-      "search_collectives": cost.search_collectives,
-      "seconds": estimate.seconds,
-      "bound": estimate.bound,
-      "ceilings": estimate._asdict(),
-      "fits": hbm["total"] <= where.chip.hbm_bytes,
-  }
-
-
-def _memory(compiled: jax.stages.Compiled) -> dict[str, int]:
-  """Bytes of one chip's memory: what comes in and stays, and what passes."""
-  found = compiled.memory_analysis()
-  arguments = found.argument_size_in_bytes
-  results = found.output_size_in_bytes - found.alias_size_in_bytes
-  program = found.generated_code_size_in_bytes
-  temporaries = found.temp_size_in_bytes
-  return {
-      "arguments": arguments,
-      "results": results,
-      "temporaries": temporaries,
-      "program": program,
-      "total": arguments + results + temporaries + program,
-  }
-
-
-def _costs(
-    config: Config, parts: Programs, found: dict[str, Any], num_chips: int
-) -> dict[str, float]:
-  """Moves a day, and the chip-hours of the whole run."""
-  seconds = sum(n * found[name]["seconds"] for name, n in parts.runs.items())
-  moves_per_second = parts.num_moves / seconds
-  return {
-      "env_steps_per_day": 86_400 * moves_per_second,
-      "num_steps": config.num_steps,
-      "chip_hours": config.num_steps / moves_per_second / 3600 * num_chips,
-  }
-
-
-def _advice(found: dict[str, Any], where: chips.Slice) -> str:
-  """What to change where something does not fit."""
-  too_big = [name for name, program in found.items() if not program["fits"]]
-  known = [found[n]["hbm_bytes"] for n in too_big if "hbm_bytes" in found[n]]
-  text = (
-      f"{', '.join(too_big)} does not fit in the"
-      f" {where.chip.hbm_bytes / 1e9:g} GB of a chip. "
-  )
-  if known and known[0]["arguments"] < known[0]["temporaries"]:
-    return text + (
-        "Most of it is passing: lower env.num_lanes or replay.batch_size, or"
-        " take more chips."
-    )
-  return text + (
-      "Most of it stays: lower replay.capacity, share the language model by"
-      " --model=4 or --fsdp=4, or take more chips."
-  )
-
-
 def main(argv: Sequence[str]) -> None:
   """Prints what a run would need.
 
   Args:
-    argv: flags, without the name of the program.
+    argv: of the process, where changes to the config are looked for as well.
   """
+  # Before anything looks for devices: those of this machine are not wanted.
+  jax.config.update("jax_platforms", "cpu")
   # Not kept on disk: how long compiling takes is part of the answer.
   jax.config.update("jax_enable_compilation_cache", False)
-  jax.config.update("jax_platforms", "cpu")
+  from mulearn.parallel import ahead, chips, report
+
   try:
-    _FLAGS(["mulearn.parallel.compile", *argv])
+    _FLAGS(argv)
     if _CONFIG.value is None:
-      raise flags.Error("--config is needed, such as an experiment's config.py")
+      raise flags.Error(
+          "--config is missing: give an experiment, such as"
+          " experiments/connect_four/config.py"
+      )
     names = chips.TOPOLOGIES if _SWEEP.value else (_TOPOLOGY.value,)
     results = [
-        compile_for(_CONFIG.value, name, fsdp=_FSDP.value, model=_MODEL.value)
+        ahead.compile_for(
+            _CONFIG.value, name, fsdp=_FSDP.value, model=_MODEL.value
+        )
         for name in names
     ]
   except (flags.Error, KeyError, OSError, ValueError) as error:
@@ -188,4 +67,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-  main(sys.argv[1:])
+  main(sys.argv)

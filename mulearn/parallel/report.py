@@ -30,7 +30,7 @@ def table(result: Mapping[str, Any]) -> str:
   """The programs of a run on a slice.
 
   Args:
-    result: of `compile.compile_for`.
+    result: of `ahead.compile_for`.
 
   Returns:
     Lines: the slice, a Markdown table, and what the run costs or what to
