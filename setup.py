@@ -48,10 +48,12 @@ EXTRAS_REQUIRE = {
     # imports it.
     "solver": ["bitbully>=0.0.79,<0.1"],
     # The suite: its runner, on several cores, its coverage floor, properties
-    # over random inputs; what runs the notebooks.
+    # over random inputs; what runs the notebooks; the compiler for TPUs, as
+    # jax[tpu] pins it, which is made for Linux alone.
     "test": [
         "hypothesis>=6.100,<7",
         "ipykernel>=6.29,<8",
+        "libtpu>=0.0.42,<0.0.43; sys_platform == 'linux'",
         "nbclient>=0.10,<0.12",
         "pytest>=8,<10",
         "pytest-cov>=5,<8",

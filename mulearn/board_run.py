@@ -5,9 +5,11 @@ are one compiled program, and nothing leaves the device but metrics.
 """
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from mulearn.act import self_play
 from mulearn.act.board_agent import (
@@ -25,7 +27,8 @@ from mulearn.learn.board_step import BoardLearner
 from mulearn.learn.optimizer import make_optimizer
 from mulearn.model.board_networks import Predictor
 from mulearn.model.support import Support
-from mulearn.parallel.mesh import replicated
+from mulearn.parallel.mesh import make_mesh, replicated
+from mulearn.replay import buffer
 from mulearn.replay.buffer import Replay, make_replay
 from mulearn.types import Array, PyTree, TrainState, Trajectory
 
@@ -89,27 +92,44 @@ class BoardRun:
     return True
 
 
-def begin(config: Config, init_key: Array, start_key: Array) -> BoardRun:
+def begin(
+    config: Config,
+    init_key: Array,
+    start_key: Array,
+    mesh: Mesh | None = None,
+) -> BoardRun:
   """A run before its first move: fresh parameters, lanes and memory.
 
   Args:
     config: of the run.
     init_key: of the parameters, consumed.
     start_key: of the first games, consumed.
+    mesh: the devices; all there are if None.
 
   Returns:
     The `BoardRun`.
 
   Raises:
-    ValueError: if the config asks a model for what only the other kind has.
+    ValueError: if the config asks a model for what only the other kind has, or
+      the devices cannot share its lanes and its replay evenly.
   """
   check_learned_world(config)
+  mesh = make_mesh() if mesh is None else mesh
+  make = functools.partial(fresh, config)
+  places = layout(jax.eval_shape(make, init_key, start_key), mesh)
+  if mesh.size > 1:  # Nothing ever lies on one device whole.
+    make = jax.jit(make, out_shardings=places)
+  # Where a round will leave them, or the second round would compile again.
+  state, memory, lanes = jax.device_put(make(init_key, start_key), places)
+  agent = BoardAgent(config, state.searcher, mesh)
+  return BoardRun(config, agent, state, memory, lanes)
+
+
+def fresh(
+    config: Config, init_key: Array, start_key: Array
+) -> tuple[TrainState, PyTree, Lanes]:
+  """The arrays of a run before its first move; consumes the keys."""
   networks = make_networks(config, init_key)
-  environment = make_environment(config.env.name)
-  lanes = self_play.start(
-      environment, start_key, config.env.num_lanes, config.self_play
-  )
-  agent = BoardAgent(config, networks)
   state = TrainState(
       params=networks,
       opt_state=learner_of(config).optimizer.init(networks),
@@ -117,12 +137,26 @@ def begin(config: Config, init_key: Array, start_key: Array) -> BoardRun:
       target=target_network.begin(networks, config.learn.target_decay),
   )
   memory = replay_of(config).init(_example_move(config))
-  # Where a round will leave them, or the second round would compile again.
-  state, memory, lanes = jax.device_put(
-      (state, memory, lanes), replicated(agent.mesh)
+  environment = make_environment(config.env.name)
+  lanes = self_play.start(
+      environment, start_key, config.env.num_lanes, config.self_play
   )
-  agent.networks = state.searcher
-  return BoardRun(config, agent, state, memory, lanes)
+  return state, memory, lanes
+
+
+def layout(
+    arrays: tuple[TrainState, PyTree, Lanes], mesh: Mesh
+) -> tuple[TrainState, PyTree, Lanes]:
+  """Where the arrays of `fresh` live: lanes and rings are split, no others."""
+  if mesh.size == 1:  # As the compiler names what a round returns.
+    return jax.tree.map(lambda x: replicated(mesh), arrays)
+  state, memory, lanes = arrays
+  specs = (
+      jax.tree.map(lambda x: PartitionSpec(), state),
+      buffer.layout(memory),
+      jax.tree.map(lambda x: PartitionSpec("data"), lanes),
+  )
+  return jax.tree.map(lambda spec: NamedSharding(mesh, spec), specs)
 
 
 def restore_networks(
@@ -209,10 +243,11 @@ def _per_round(
   return int(count)
 
 
-def replay_of(config: Config) -> Replay:
-  """The replay of a run."""
+def replay_of(config: Config, num_shards: int = 1) -> Replay:
+  """The replay of a run, or the part of it that one of several shards keeps."""
   length = config.learn.unroll_steps + config.learn.td_steps + 1
-  return make_replay(config.replay, config.env.num_lanes, length)
+  parts = buffer.split(config.replay, config.env.num_lanes, num_shards)
+  return make_replay(*parts, length)
 
 
 def learner_of(config: Config) -> BoardLearner:
@@ -249,21 +284,41 @@ def play_and_learn(
       run.lanes,
       act_key,
       learn_key,
-      program=board_round.Program(
-          BoardSettings.from_config(config),
-          config.self_play,
-          config.search.num_simulations,
-          config.env.step_limit,
-          replay_of(config),
-          num_updates,
-          reanalysed_per_round(config) if num_updates else 0,
-          run.agent.mesh,
-      ),
+      program=program_of(config, num_updates, run.agent.mesh),
       learner=board_round.Static(learner_of(config)),
   )
   run.agent.networks = run.state.searcher
   run.env_steps += moves_per_round(config)
   return metrics
+
+
+def program_of(
+    config: Config, num_updates: int, mesh: Mesh
+) -> board_round.Program:
+  """What a round of the run does with so many optimiser steps on a mesh.
+
+  Raises:
+    ValueError: if its devices cannot share the work evenly.
+  """
+  num_shards = mesh.shape["data"]
+  num_reanalysed = reanalysed_per_round(config) if num_updates else 0
+  if num_reanalysed % num_shards:
+    raise ValueError(
+        f"{num_reanalysed} stored moves are searched again in a round, which"
+        f" {num_shards} devices cannot share evenly: make"
+        " replay.reanalysed_per_env_step x env.num_lanes x self_play.num_plies"
+        f" a multiple of {num_shards}."
+    )
+  return board_round.Program(
+      BoardSettings.from_config(config),
+      config.self_play,
+      config.search.num_simulations,
+      config.env.step_limit,
+      replay_of(config, num_shards),
+      num_updates,
+      num_reanalysed // num_shards,
+      mesh,
+  )
 
 
 def _example_move(config: Config) -> Trajectory:

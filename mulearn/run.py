@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 import dataclasses
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 import numpy as np
 
 from mulearn.act.agent import Agent, make_networks
@@ -19,8 +21,10 @@ from mulearn.learn.optimizer import make_optimizer
 from mulearn.model.networks import Action, Networks, Observation
 from mulearn.model.phrases import PhraseTable
 from mulearn.model.support import Support
+from mulearn.parallel.mesh import make_mesh
 from mulearn.prior.base import Prior
 from mulearn.prior.fusion import RULES
+from mulearn.replay import buffer
 from mulearn.replay.buffer import Replay, make_replay
 from mulearn.types import Array, PyTree, TrainState, Trajectory
 
@@ -146,20 +150,39 @@ def begin(
   )
   phrases = PhraseTable(embed, config.model)
   phrases.fit(actor.survey())
+  mesh = make_mesh()
+  make = functools.partial(fresh, config)
+  if mesh.size > 1:  # Nothing ever lies on one device whole.
+    shapes = jax.eval_shape(make, rng_key)
+    make = jax.jit(make, out_shardings=layout(shapes, mesh))
+  state, memory = make(rng_key)
+  agent = Agent(config, state.searcher, phrases, prior, mesh)
+  return Run(config, agent, state, memory, actor)
+
+
+def fresh(config: Config, rng_key: Array) -> tuple[TrainState, PyTree]:
+  """The arrays of a run before its first step; consumes the key."""
   networks = make_networks(config, rng_key)
   optimizer = learn_settings(config)["optimizer"]
-  return Run(
-      config=config,
-      agent=Agent(config, networks, phrases, prior),
-      state=TrainState(
-          params=networks,
-          opt_state=optimizer.init(networks),
-          step=jnp.zeros((), jnp.int32),
-          target=target_network.begin(networks, config.learn.target_decay),
-      ),
-      memory=replay_of(config).init(_example_move(config)),
-      actor=actor,
+  state = TrainState(
+      params=networks,
+      opt_state=optimizer.init(networks),
+      step=jnp.zeros((), jnp.int32),
+      target=target_network.begin(networks, config.learn.target_decay),
   )
+  return state, replay_of(config).init(_example_move(config))
+
+
+def layout(
+    arrays: tuple[TrainState, PyTree], mesh: Mesh
+) -> tuple[TrainState, PyTree]:
+  """Where the arrays of `fresh` live: rings are split by lanes, no others."""
+  state, memory = arrays
+  specs = (
+      jax.tree.map(lambda x: PartitionSpec(), state),
+      buffer.layout(memory),
+  )
+  return jax.tree.map(lambda spec: NamedSharding(mesh, spec), specs)
 
 
 def game_spec(config: Config) -> GameSpec:
@@ -190,11 +213,10 @@ def sequence_length(config: Config) -> int:
   return config.learn.unroll_steps + config.learn.td_steps + 1
 
 
-def replay_of(config: Config) -> Replay:
-  """The replay of a run."""
-  return make_replay(
-      config.replay, config.env.num_lanes, sequence_length(config)
-  )
+def replay_of(config: Config, num_shards: int = 1) -> Replay:
+  """The replay of a run, or the part of it that one of several shards keeps."""
+  parts = buffer.split(config.replay, config.env.num_lanes, num_shards)
+  return make_replay(*parts, sequence_length(config))
 
 
 def updates_per_act(config: Config) -> int:

@@ -125,7 +125,8 @@ def _learn(run: Run, rng_key: Array) -> dict[str, float]:
       rng_key,
       run.agent.phrases.arrays(),
       num_updates=run_lib.updates_per_act(run.config),
-      replay=run_lib.replay_of(run.config),
+      replay=run_lib.replay_of(run.config, run.agent.mesh.shape["data"]),
+      mesh=run.agent.mesh,
       **run_lib.learn_settings(run.config),
   )
   run.agent.networks = run.state.searcher

@@ -20,6 +20,9 @@ from mulearn.evaluate import __main__ as evaluate_main
 from mulearn.evaluate.examiners import EXAMINERS
 from mulearn.explore import __main__ as explore_main
 from mulearn.lm import __main__ as lm_main
+from mulearn.parallel import chips, programs
+from mulearn.parallel import compile as pod_main
+from mulearn.parallel.mesh import make_mesh
 from mulearn.play import __main__ as play_main
 from mulearn.prior import __main__ as prior_main
 from mulearn.prior.build import KINDS
@@ -177,9 +180,9 @@ def test_the_readme_has_its_commands_and_each_experiment_a_readme():
   modules = {w[2] for w in words if w[:2] == ["python", "-m"]}
   assert modules >= {
       "mulearn.main", "mulearn.prior", "mulearn.lm", "mulearn.evaluate",
-      "mulearn.explore", "mulearn.play",
+      "mulearn.explore", "mulearn.play", "mulearn.parallel.compile",
   }  # fmt: skip
-  assert len(_READMES) == 1 + len(_ARGUMENTS) + len(_BOARDS)
+  assert len(_READMES) == 2 + len(_ARGUMENTS) + len(_BOARDS)  # And pods.
 
 
 @pytest.mark.parametrize("words", _COMMANDS)
@@ -191,6 +194,9 @@ def test_a_command_of_a_readme_can_be_given(words, monkeypatch):
   assert words[1] == "-m"
   if words[2] == "mulearn.main":
     _check_main(words[3:], monkeypatch)
+    return
+  if words[2] == "mulearn.parallel.compile":
+    _check_compile(words[3:], monkeypatch)
     return
   parsers = {
       "mulearn.evaluate": evaluate_main._parser,
@@ -216,6 +222,18 @@ def _check_main(words: list[str], monkeypatch) -> None:
   assert isinstance(holder.value, Config) and values.workdir
   for arm in holder.value.arms:
     study.configure_arm(holder.value, arm, 0)
+
+
+def _check_compile(words: list[str], monkeypatch) -> None:
+  """Parses the words as the module would; the devices must share the config."""
+  monkeypatch.chdir(_ROOT)
+  monkeypatch.setattr("sys.argv", ["compile", *words])
+  values = pod_main._FLAGS
+  assert values(["compile", *words]) == ["compile"]
+  where = chips.describe(values.topology)
+  mesh = make_mesh(where.devices, fsdp=values.fsdp, model=values.model)
+  assert programs.programs(pod_main._CONFIG.value, mesh).lower
+  values.unparse_flags()
 
 
 def test_the_tree_of_the_readme_is_the_tree():

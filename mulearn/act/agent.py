@@ -126,13 +126,13 @@ class Agent:
     size, shards = len(prior_logits), self.mesh.shape["data"]
     # Every shard searches as many: the last row fills up.
     rows = np.minimum(np.arange(-(-size // shards) * shards), size - 1)
-    plan = _search(
+    plan = search_batch(
         self.networks,
         *self.phrases.arrays(),
         rng_key,
         jax.tree.map(lambda x: x[rows], observation),
         prior_logits[rows],
-        settings=self._settings,
+        settings=TextSettings.from_config(self.config),
         num_simulations=num_simulations,
         deterministic=deterministic,
         mesh=self.mesh,
@@ -148,24 +148,21 @@ class Agent:
         *self.phrases.arrays(),
         observation,
         prior_logits,
-        settings=self._settings,
-    )
-
-  @property
-  def _settings(self) -> "_Settings":
-    config = self.config
-    return _Settings(
-        fusion=config.prior.fusion,
-        in_tree=config.prior.in_tree,
-        discount=config.learn.discount,
-        model=config.model,
-        search=config.search,
+        settings=TextSettings.from_config(self.config),
     )
 
 
 @dataclasses.dataclass(frozen=True)
-class _Settings:
-  """What the compiled programs depend on, compared by value."""
+class TextSettings:
+  """What the compiled programs depend on, compared by value.
+
+  Attributes:
+    fusion: the rule by which head and prior become one policy.
+    in_tree: whether the prior acts below the root.
+    discount: of one move.
+    model: the sizes of the learned world.
+    search: the numbers of search.
+  """
 
   fusion: str
   in_tree: bool
@@ -173,7 +170,21 @@ class _Settings:
   model: ModelConfig
   search: SearchConfig
 
-  def world(self, networks, table, vocabulary) -> WorldModel:
+  @classmethod
+  def from_config(cls, config: Config) -> "TextSettings":
+    """The settings of a run."""
+    return cls(
+        fusion=config.prior.fusion,
+        in_tree=config.prior.in_tree,
+        discount=config.learn.discount,
+        model=config.model,
+        search=config.search,
+    )
+
+  def world(
+      self, networks: Networks, table: Array, vocabulary: Array
+  ) -> WorldModel:
+    """The model that these parameters and phrases make."""
     return WorldModel(
         networks=networks,
         table=table,
@@ -190,10 +201,20 @@ class _Settings:
     jax.jit,
     static_argnames=("settings", "num_simulations", "deterministic", "mesh"),
 )
-def _search(
-    networks, table, vocabulary, rng_key, observation, prior_logits,
-    *, settings, num_simulations, deterministic, mesh,
-):  # fmt: skip
+def search_batch(
+    networks: Networks,
+    table: Array,
+    vocabulary: Array,
+    rng_key: Array,
+    observation: Observation,
+    prior_logits: Array,
+    *,
+    settings: TextSettings,
+    num_simulations: int,
+    deterministic: bool,
+    mesh: jax.sharding.Mesh,
+) -> Plan:
+  """The compiled search of `Agent.search`, B divisible by the mesh."""
   root_key, search_key = jax.random.split(rng_key)
   model = settings.world(networks, table, vocabulary)
   search = plan_lib.POLICIES[settings.search.policy](

@@ -123,9 +123,12 @@ class BoardSettings:
       *,
       num_simulations: int,
       deterministic: bool,
-      mesh: jax.sharding.Mesh,
+      mesh: jax.sharding.Mesh | None,
   ) -> Plan:
-    """Searches from environment states `[B]`, B divisible by the mesh."""
+    """Searches from environment states `[B]`, B divisible by the mesh.
+
+    No mesh where the caller is inside a `shard_map` over it.
+    """
     root_key, search_key = jax.random.split(rng_key)
     root = self.root(networks, root_key, state)
     return self.plan_from(
@@ -145,19 +148,23 @@ class BoardSettings:
       *,
       num_simulations: int,
       deterministic: bool,
-      mesh: jax.sharding.Mesh,
+      mesh: jax.sharding.Mesh | None,
   ) -> Plan:
     """Searches from the nodes of real positions `[B]`, as `plan` does."""
     search = plan_lib.POLICIES[self.search.policy](
         self.search, deterministic=deterministic
     )
-    return plan_lib.plan(
+    plan = (
+        plan_lib.plan_shard
+        if mesh is None
+        else functools.partial(plan_lib.plan, mesh=mesh)
+    )
+    return plan(
         self.model(networks),
         rng_key,
         root,
         search=search,
         num_simulations=num_simulations,
-        mesh=mesh,
     )
 
 

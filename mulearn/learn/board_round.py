@@ -3,6 +3,9 @@
 Every lane moves, the moves are stored, as many stored ones as the config asks
 for are searched again, and the optimiser takes its steps. Nothing leaves the
 device but metrics.
+
+On several devices each plays its own lanes, remembers what they did and samples
+its part of the batch from it; they meet for the gradients and the metrics alone.
 """
 
 import dataclasses
@@ -10,6 +13,7 @@ import functools
 from typing import Any
 
 import jax
+from jax.sharding import PartitionSpec
 
 from mulearn.act import self_play
 from mulearn.act.board_agent import BoardSettings
@@ -18,6 +22,8 @@ from mulearn.config import SelfPlayConfig
 from mulearn.learn.board_step import BoardLearner
 from mulearn.learn.reanalyse import refresh
 from mulearn.model.board_world import BoardObservation
+from mulearn.parallel.mesh import shard_key
+from mulearn.replay import buffer
 from mulearn.replay.buffer import Replay
 from mulearn.search.plan import improved_value
 from mulearn.types import Array, PyTree, TrainState, Trajectory
@@ -32,10 +38,11 @@ class Program:
     self_play: openings, temperature, number of plies.
     num_simulations: of each search.
     step_limit: moves until a game is cut.
-    replay: how moves are stored and sampled.
+    replay: how moves are stored and sampled, in each shard.
     num_updates: optimiser steps.
-    num_reanalysed: stored moves that are searched again, before the steps.
-    mesh: the devices that search is spread over.
+    num_reanalysed: stored moves of each shard that are searched again, before
+      the steps.
+    mesh: the devices; the data axis splits lanes and replay.
   """
 
   settings: BoardSettings
@@ -50,7 +57,7 @@ class Program:
   def search_again(
       self, networks: PyTree, rng_key: Array, moves: Trajectory
   ) -> dict[str, Array]:
-    """What these networks find at stored moves `[M]`, for `refresh`."""
+    """What these networks find at stored moves `[M]` of a shard."""
     observation = BoardObservation(moves.observation, moves.invalid)
     root = self.settings.model(networks).root(
         rng_key, observation, moves.prior_logits
@@ -61,7 +68,7 @@ class Program:
         root,
         num_simulations=self.num_simulations,
         deterministic=False,
-        mesh=self.mesh,
+        mesh=None,
     )
     return {
         "policy": plan.policy,
@@ -120,6 +127,36 @@ def play_round(
   Returns:
     State, memory, lanes, and the round's metrics.
   """
+  data, everywhere = PartitionSpec("data"), PartitionSpec()
+  rings = buffer.layout(memory)
+  axis = "data" if program.mesh.shape["data"] > 1 else None
+  round_of_a_shard = functools.partial(
+      _round,
+      program=program,
+      learner=dataclasses.replace(learner.learner, axis=axis),
+  )
+  return jax.shard_map(
+      round_of_a_shard,
+      mesh=program.mesh,
+      in_specs=(everywhere, rings, data, everywhere, everywhere),
+      out_specs=(everywhere, rings, data, everywhere),
+      check_vma=False,
+  )(state, memory, lanes, act_key, learn_key)
+
+
+def _round(
+    state: TrainState,
+    memory: PyTree,
+    lanes: Lanes,
+    act_key: Array,
+    learn_key: Array,
+    *,
+    program: Program,
+    learner: BoardLearner,
+) -> tuple[TrainState, PyTree, Lanes, dict[str, Array]]:
+  """`play_round` with the lanes and the memory of one shard."""
+  act_key = shard_key(act_key, program.mesh)
+  learn_key = shard_key(learn_key, program.mesh)
 
   def plan(rng_key, env_state):
     return program.settings.plan(
@@ -128,10 +165,10 @@ def play_round(
         env_state,
         num_simulations=program.num_simulations,
         deterministic=False,
-        mesh=program.mesh,
+        mesh=None,
     )
 
-  lanes, moves, metrics = self_play.play(
+  lanes, moves, counts = self_play.play(
       lanes,
       act_key,
       plan=plan,
@@ -139,6 +176,7 @@ def play_round(
       step_limit=program.step_limit,
       config=program.self_play,
   )
+  metrics = jax.lax.psum(counts, "data")
   memory = program.replay.add(memory, moves)
   if program.num_reanalysed:
     reanalyse_key, learn_key = jax.random.split(learn_key)
@@ -149,12 +187,12 @@ def play_round(
         num_moves=program.num_reanalysed,
     )
   if program.num_updates:
-    state, memory, learned = learner.learner.learn(
+    state, memory, learned = learner.learn(
         state,
         memory,
         learn_key,
         replay=program.replay,
         num_updates=program.num_updates,
     )
-    metrics |= learned
+    metrics |= jax.lax.pmean(learned, "data")
   return state, memory, lanes, metrics

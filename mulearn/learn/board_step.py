@@ -28,6 +28,7 @@ class BoardLearner:
     support: of value and reward.
     symmetries: of the board.
     dtype: of the networks' matrices in the loss; parameters stay float32.
+    axis: of the mesh, over which gradients are averaged; None on one shard.
   """
 
   optimizer: optax.GradientTransformation
@@ -35,6 +36,7 @@ class BoardLearner:
   support: Support
   symmetries: Symmetries
   dtype: str
+  axis: str | None = None
 
   def train_step(
       self, state: TrainState, trajectory: Trajectory, weights: Array
@@ -67,6 +69,8 @@ class BoardLearner:
       )  # fmt: skip
 
     gradients, metrics = jax.grad(loss, has_aux=True)(state.params)
+    if self.axis is not None:
+      gradients = jax.lax.pmean(gradients, self.axis)
     updates, opt_state = self.optimizer.update(
         gradients, state.opt_state, state.params
     )

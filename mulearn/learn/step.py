@@ -4,6 +4,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh, PartitionSpec
 import optax
 
 from mulearn.config import LearnConfig
@@ -11,7 +12,9 @@ from mulearn.learn import target_network
 from mulearn.learn.losses import world_loss
 from mulearn.learn.targets import make_targets
 from mulearn.model.support import Support
+from mulearn.parallel.mesh import shard_key
 from mulearn.prior.fusion import Fusion
+from mulearn.replay import buffer
 from mulearn.replay.buffer import Replay
 from mulearn.types import Array, PyTree, TrainState, Trajectory
 
@@ -26,6 +29,7 @@ def train_step(
     config: LearnConfig,
     support: Support,
     fusion: Fusion,
+    axis: str | None = None,
 ) -> tuple[TrainState, dict[str, Array]]:
   """One step on a batch of sequences.
 
@@ -38,6 +42,7 @@ def train_step(
     config: of the targets and the loss.
     support: of value and reward.
     fusion: the rule whose gate is fitted.
+    axis: of the mesh, over which gradients are averaged; None on one shard.
 
   Returns:
     The next state; the loss, its terms, gradient norm and trust as scalars, and
@@ -53,6 +58,8 @@ def train_step(
       state.params, *phrases, trajectory, targets, weights, state.step,
       config=config, support=support, fusion=fusion,
   )  # fmt: skip
+  if axis is not None:
+    gradients = jax.lax.pmean(gradients, axis)
   updates, opt_state = optimizer.update(
       gradients, state.opt_state, state.params
   )
@@ -68,6 +75,7 @@ def train_step(
     jax.jit,
     static_argnames=(
         "num_updates", "replay", "optimizer", "config", "support", "fusion",
+        "mesh",
     ),
     donate_argnames=("state", "memory"),
 )  # fmt: skip
@@ -79,6 +87,7 @@ def learn_from_replay(
     *,
     num_updates: int,
     replay: Replay,
+    mesh: Mesh | None = None,
     **settings,
 ) -> tuple[TrainState, PyTree, dict[str, Array]]:
   """Samples and steps `num_updates` times in one program.
@@ -89,12 +98,45 @@ def learn_from_replay(
     rng_key: split into one key an update.
     phrases: see `train_step`.
     num_updates: optimiser steps.
-    replay: how to sample.
+    replay: how to sample, in each shard.
+    mesh: whose data axis splits the memory by lanes; None for one device.
     **settings: of `train_step`.
 
   Returns:
     State, memory (with new priorities), and the metrics' means.
   """
+  learn = functools.partial(
+      _learn, num_updates=num_updates, replay=replay, **settings
+  )
+  if mesh is None or mesh.shape["data"] == 1:
+    return learn(state, memory, rng_key, phrases)
+
+  def learn_in_shard(state, memory, rng_key, phrases):
+    own_key = shard_key(rng_key, mesh)
+    state, memory, metrics = learn(state, memory, own_key, phrases, axis="data")
+    return state, memory, jax.lax.pmean(metrics, "data")
+
+  everywhere, rings = PartitionSpec(), buffer.layout(memory)
+  return jax.shard_map(
+      learn_in_shard,
+      mesh=mesh,
+      in_specs=(everywhere, rings, everywhere, everywhere),
+      out_specs=(everywhere, rings, everywhere),
+      check_vma=False,
+  )(state, memory, rng_key, phrases)
+
+
+def _learn(
+    state: TrainState,
+    memory: PyTree,
+    rng_key: Array,
+    phrases: tuple[Array, Array],
+    *,
+    num_updates: int,
+    replay: Replay,
+    **settings,
+) -> tuple[TrainState, PyTree, dict[str, Array]]:
+  """`learn_from_replay` with the memory of one shard."""
 
   def update(carry, rng_key):
     state, memory = carry

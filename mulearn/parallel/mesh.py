@@ -55,6 +55,21 @@ def replicated(mesh: Mesh) -> NamedSharding:
   return NamedSharding(mesh, PartitionSpec())
 
 
+def shard_key(rng_key: jax.Array, mesh: Mesh) -> jax.Array:
+  """A key of the shard's own, inside a `shard_map` over `data`.
+
+  Args:
+    rng_key: the same in all shards, consumed.
+    mesh: of the `shard_map`.
+
+  Returns:
+    A key that no other shard has; a single shard keeps the one it was given.
+  """
+  if mesh.shape["data"] == 1:
+    return rng_key
+  return jax.random.fold_in(rng_key, jax.lax.axis_index("data"))
+
+
 def _complete(sizes: tuple[int, ...], num_devices: int) -> tuple[int, ...]:
   """Replaces -1 by what is left, and checks that every device has a place."""
   given = ", ".join(f"{n}={s}" for n, s in zip(AXIS_NAMES, sizes, strict=True))

@@ -5,6 +5,7 @@ when the buffer is made.
 """
 
 from collections.abc import Callable
+import dataclasses
 import functools
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import flashbax
 from flashbax.buffers import sum_tree
 import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec
 
 from mulearn.config import ReplayConfig
 from mulearn.types import Array, PyTree, Trajectory
@@ -129,6 +131,56 @@ def _prioritised(sizes: dict[str, int], config: ReplayConfig) -> Replay:
     return buffer.set_priorities(memory, indices, error)
 
   return Replay(buffer.init, buffer.add, sample, update)
+
+
+def split(
+    config: ReplayConfig, num_lanes: int, num_shards: int
+) -> tuple[ReplayConfig, int]:
+  """What each of several shards holds and samples: its own lanes and rings.
+
+  Args:
+    config: of the whole replay.
+    num_lanes: of all shards.
+    num_shards: of the mesh's data axis.
+
+  Returns:
+    The config and the number of lanes of one shard.
+
+  Raises:
+    ValueError: if the shards would not be alike.
+  """
+  if num_shards == 1:
+    return config, num_lanes
+  if config.prioritised:
+    raise ValueError(
+        f"config.replay.prioritised is True on {num_shards} devices, but"
+        " priorities are kept in one tree for all lanes: set it to False, or"
+        " train on one device."
+    )
+  for name, value in (
+      ("env.num_lanes", num_lanes),
+      ("replay.capacity", config.capacity),
+      ("replay.batch_size", config.batch_size),
+  ):
+    if value % num_shards:
+      raise ValueError(
+          f"config.{name} is {value}, which {num_shards} devices cannot share"
+          f" evenly: make it a multiple of {num_shards}, such as"
+          f" {-(-value // num_shards) * num_shards}."
+      )
+  config = dataclasses.replace(
+      config,
+      capacity=config.capacity // num_shards,
+      batch_size=config.batch_size // num_shards,
+  )
+  return config, num_lanes // num_shards
+
+
+def layout(memory: PyTree) -> PyTree:
+  """Which axis of the mesh splits what: the rings by lanes, no counter."""
+  everywhere = jax.tree.map(lambda x: PartitionSpec(), memory)
+  rings = jax.tree.map(lambda x: PartitionSpec("data"), memory.experience)
+  return everywhere.replace(experience=rings)
 
 
 def num_moves(memory: PyTree) -> Array:

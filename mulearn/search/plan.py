@@ -157,35 +157,46 @@ def plan(
     The `Plan` of the batch; invalid slots have no mass in its policy.
   """
   data, everywhere = PartitionSpec("data"), PartitionSpec()
-
-  @functools.partial(
-      jax.shard_map,
+  search_shard = functools.partial(
+      plan_shard, search=search, num_simulations=num_simulations
+  )
+  return jax.shard_map(
+      search_shard,
       mesh=mesh,
       in_specs=(everywhere, everywhere, data),
       out_specs=data,
       check_vma=False,
-  )
-  def search_shard(model, rng_key, root):
-    rng_key = jax.random.fold_in(rng_key, jax.lax.axis_index("data"))
-    output = search(
-        model,
-        rng_key,
-        recurrent.root_output(root),
-        recurrent.recurrent_fn,
-        num_simulations=num_simulations,
-        invalid_actions=root.invalid,
-    )
-    policy = jnp.where(root.invalid, 0.0, output.action_weights)
-    return Plan(
-        slot=output.action,
-        action=recurrent.select_action(root.actions, output.action),
-        policy=policy,
-        improvement=_improvement(policy, root),
-        value=output.search_tree.node_values[:, 0],
-        tree=output.search_tree,
-    )
+  )(model, rng_key, root)
 
-  return search_shard(model, rng_key, root)
+
+@jax.named_scope("search")  # By this name a compiled program shows it.
+def plan_shard(
+    model: Model,
+    rng_key: Array,
+    root: Node,
+    *,
+    search: SearchFn,
+    num_simulations: int,
+) -> Plan:
+  """`plan` for the roots of one shard, inside a `shard_map` over `data`."""
+  rng_key = jax.random.fold_in(rng_key, jax.lax.axis_index("data"))
+  output = search(
+      model,
+      rng_key,
+      recurrent.root_output(root),
+      recurrent.recurrent_fn,
+      num_simulations=num_simulations,
+      invalid_actions=root.invalid,
+  )
+  policy = jnp.where(root.invalid, 0.0, output.action_weights)
+  return Plan(
+      slot=output.action,
+      action=recurrent.select_action(root.actions, output.action),
+      policy=policy,
+      improvement=_improvement(policy, root),
+      value=output.search_tree.node_values[:, 0],
+      tree=output.search_tree,
+  )
 
 
 def _improvement(policy: Array, root: Node) -> Array:

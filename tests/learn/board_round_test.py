@@ -1,6 +1,7 @@
 """A round of a board: what is searched again is what was seen."""
 
 import jax
+from jax.sharding import PartitionSpec
 import numpy as np
 import pytest
 
@@ -59,7 +60,14 @@ def test_a_stored_move_is_searched_as_its_position_was(
       policy=None, improvement=None, action=None, held_out=None,
       value=zeros, reward=zeros, discount=zeros, truncated=zeros > 0,
   )  # fmt: skip
-  found = jax.jit(program.search_again)(networks, KEY, moves)
+  search_again = jax.shard_map(
+      program.search_again,
+      mesh=program.mesh,
+      in_specs=PartitionSpec(),
+      out_specs=PartitionSpec(),
+      check_vma=False,
+  )
+  found = jax.jit(search_again)(networks, KEY, moves)
   root = program.settings.root(networks, KEY, states)
   plan = program.settings.plan_from(
       networks,

@@ -1,0 +1,134 @@
+"""Compiles the programs of a run for a slice of TPUs, and reads what they cost.
+
+Nothing runs, and no array is made: libtpu compiles for chips that need not be
+there. What is said of time is a bound from below (see `roofline.py`): games on
+hosts, examinations and the first compilation are not in it.
+"""
+
+import time
+from typing import Any
+
+import jax
+
+from mulearn.config import Config
+from mulearn.parallel import chips, hlo, roofline
+from mulearn.parallel.mesh import make_mesh
+from mulearn.parallel.programs import Lower, Programs, programs
+
+
+def compile_for(
+    config: Config, topology: str, *, fsdp: int = 1, model: int = 1
+) -> dict[str, Any]:
+  """Compiles the programs of a run for a slice.
+
+  Args:
+    config: of the run.
+    topology: such as v5e:16x16.
+    fsdp: size of the mesh's axis; what is left over is `data`.
+    model: size of the mesh's axis.
+
+  Returns:
+    What `compile.py --json` prints: see experiments/pods/README.md.
+
+  Raises:
+    TopologyError: there is no such slice, or no libtpu.
+    ValueError: its chips cannot share the work evenly.
+  """
+  where = chips.describe(topology)
+  mesh = make_mesh(where.devices, fsdp=fsdp, model=model)
+  parts = programs(config, mesh, where.num_hosts)
+  found = {
+      name: _compile(lower, parts, where) for name, lower in parts.lower.items()
+  }
+  result = {
+      "topology": topology,
+      "chips": len(where.devices),
+      "hosts": where.num_hosts,
+      "mesh": dict(mesh.shape),
+      "programs": found,
+      "fits": all(program["fits"] for program in found.values()),
+  }
+  if result["fits"]:
+    result |= _costs(config, parts, found, len(where.devices))
+  else:
+    result["advice"] = _advice(found, where)
+  return result
+
+
+def _compile(
+    lower: Lower, parts: Programs, where: chips.Slice
+) -> dict[str, Any]:
+  """One program: what it needs of a chip, and how long it takes at least."""
+  lowered = lower()
+  start = time.perf_counter()
+  try:
+    compiled = lowered.compile()
+  except jax.errors.JaxRuntimeError as error:
+    if "RESOURCE_EXHAUSTED" not in str(error):
+      raise
+    reason = str(error).splitlines()[0]
+    return {"fits": False, "reason": reason}
+  seconds = time.perf_counter() - start
+  hbm = _memory(compiled)
+  cost = hlo.cost(compiled.as_text(), unknown_trips=parts.loop_limit)
+  estimate = roofline.estimate(cost, where)
+  return {
+      "compile_seconds": round(seconds, 1),
+      "hbm_bytes": hbm | {"chip": int(where.chip.hbm_bytes)},
+      "flops": cost.flops,
+      "bytes": cost.bytes,
+      "collectives": cost.collectives,
+      "search_collectives": cost.search_collectives,
+      "seconds": estimate.seconds,
+      "bound": estimate.bound,
+      "ceilings": estimate._asdict(),
+      "fits": hbm["total"] <= where.chip.hbm_bytes,
+  }
+
+
+def _memory(compiled: jax.stages.Compiled) -> dict[str, int]:
+  """Bytes of one chip's memory: what comes in and stays, and what passes."""
+  found = compiled.memory_analysis()
+  arguments = found.argument_size_in_bytes
+  results = found.output_size_in_bytes - found.alias_size_in_bytes
+  program = found.generated_code_size_in_bytes
+  temporaries = found.temp_size_in_bytes
+  return {
+      "arguments": arguments,
+      "results": results,
+      "temporaries": temporaries,
+      "program": program,
+      "total": arguments + results + temporaries + program,
+  }
+
+
+def _costs(
+    config: Config, parts: Programs, found: dict[str, Any], num_chips: int
+) -> dict[str, float]:
+  """Moves a day, and the chip-hours of the whole run."""
+  seconds = sum(n * found[name]["seconds"] for name, n in parts.runs.items())
+  moves_per_second = parts.num_moves / seconds
+  return {
+      "env_steps_per_day": 86_400 * moves_per_second,
+      "num_steps": config.num_steps,
+      "chip_hours": config.num_steps / moves_per_second / 3600 * num_chips,
+  }
+
+
+def _advice(found: dict[str, Any], where: chips.Slice) -> str:
+  """What to change where something does not fit."""
+  too_big = [name for name, program in found.items() if not program["fits"]]
+  known = [found[n]["hbm_bytes"] for n in too_big if "hbm_bytes" in found[n]]
+  text = (
+      f"{', '.join(too_big)} does not fit in the"
+      f" {where.chip.hbm_bytes / 1e9:g} GB of a chip. "
+  )
+  if known and known[0]["arguments"] < known[0]["temporaries"]:
+    return text + (
+        "Most of it is passing: lower env.num_lanes or replay.batch_size, or"
+        " take more chips."
+    )
+  return text + (
+      "Most of it stays: lower replay.capacity, share the language model by"
+      " --model=4 or --fsdp=4, or take more chips."
+  )
