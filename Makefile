@@ -27,6 +27,12 @@ FAST := tests/parallel $(addprefix tests/, \
 CODE := mulearn tests experiments benchmarks docs setup.py colab
 NOTEBOOKS := $(wildcard colab/*.ipynb)
 
+# The suite brings libtpu, to compile for TPUs; where there is none, JAX would
+# look for one and complain.
+ifeq ($(wildcard /dev/accel* /dev/vfio/[0-9]* /dev/nvidia[0-9]*),)
+export JAX_PLATFORMS ?= cpu
+endif
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup test test-newest newest-python bazel demo docs lint format lock clean

@@ -105,15 +105,15 @@ def learn_from_replay(
   Returns:
     State, memory (with new priorities), and the metrics' means.
   """
-  learn = functools.partial(
-      _learn, num_updates=num_updates, replay=replay, **settings
-  )
+  settings |= {"num_updates": num_updates, "replay": replay}
   if mesh is None or mesh.shape["data"] == 1:
-    return learn(state, memory, rng_key, phrases)
+    return _learn(state, memory, rng_key, phrases, **settings)
 
   def learn_in_shard(state, memory, rng_key, phrases):
     own_key = shard_key(rng_key, mesh)
-    state, memory, metrics = learn(state, memory, own_key, phrases, axis="data")
+    state, memory, metrics = _learn(
+        state, memory, own_key, phrases, axis="data", **settings
+    )
     return state, memory, jax.lax.pmean(metrics, "data")
 
   everywhere, rings = PartitionSpec(), buffer.layout(memory)

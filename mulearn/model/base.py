@@ -1,6 +1,6 @@
 """The one seam between models and search: the node, and what makes one."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import jax.numpy as jnp
 
@@ -15,8 +15,8 @@ class Model(Protocol):
   ) -> Node:
     """The node of a real observation, with the language prior `[B, K]`."""
 
-  def step(self, rng_key: Array, state: PyTree, action: Array) -> Node:
-    """The node reached from `state` by `action` `[B, ...]`."""
+  def step(self, rng_key: Array, state: Any, action: Any) -> Node:
+    """The node reached from `state` by `action`, pytrees `[B, ...]`."""
 
 
 def mask_logits(logits: Array, invalid: Array) -> Array:
