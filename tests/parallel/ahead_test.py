@@ -39,7 +39,7 @@ def test_it_says_what_a_pod_would_need(result):
     hbm = program["hbm_bytes"]
     parts = ("arguments", "results", "temporaries", "program")
     assert 0 < hbm["total"] == sum(hbm[part] for part in parts) < hbm["chip"]
-    assert program["flops"] > 0 and program["bytes"] > 0
+    assert program["bytes"] > 0
     assert program["seconds"] >= max(program["ceilings"].values())
   moves = 2 * 4 / result["programs"]["learn"]["seconds"]
   assert result["env_steps_per_day"] == pytest.approx(86_400 * moves)
