@@ -1,6 +1,7 @@
 """A real compilation for a real slice, without a TPU, of the smallest run."""
 
 import copy
+import dataclasses
 import json
 import os
 import pathlib
@@ -9,6 +10,7 @@ import sys
 
 import pytest
 
+from mulearn.lm import size
 from mulearn.parallel import ahead, chips, pictures, placement, programs, report
 from mulearn.parallel.mesh import make_mesh
 
@@ -89,8 +91,10 @@ def test_layers_that_are_alike_share_a_row():
   assert merged.bytes_a_chip == 64
 
 
-def test_a_text_game_has_scoring_too(tiny_config):
+def test_a_text_game_has_scoring_too(tiny_config, monkeypatch):
   """Lowered, not compiled; the language model is split by its rules."""
+  small = dataclasses.replace(size.KNOWN["SmolLM2 135M"], num_layers=2)
+  monkeypatch.setitem(size.KNOWN, "SmolLM2 135M", small)
   config = copy.deepcopy(tiny_config)
   config.env.num_lanes = 4
   devices = chips.describe("v5e:2x4").devices
