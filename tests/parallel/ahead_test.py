@@ -113,6 +113,9 @@ def test_tables_and_pictures(result, config, tmp_path):
   text = report.table(result)
   assert "v5e:2x2: 4 chips, 1 hosts" in text and "chip-hours" in text
   assert "4 all-reduce" in text
+  lines = report.summary([result, result | {"fits": False}]).splitlines()
+  assert "latency" in lines[2] and " 4 " in lines[2]
+  assert "does not fit" in lines[3]
   pictures.draw_roofline(tmp_path / "roofline.png", [result])
   pictures.draw_placement(tmp_path / "placement.png", _rows(config))
   assert "latency" in (tmp_path / "roofline.svg").read_text()
