@@ -33,6 +33,12 @@ config.env.num_test_games = config.prior.calibration_games = 2
 config.search.num_simulations = config.search.num_eval_simulations = 2
 games, train_games = games[:2], train_games[:2]
 """,
+    "4_pod": """
+config.env.num_lanes = config.replay.batch_size = 8
+config.self_play.num_plies, config.replay.capacity = 2, 256
+config.learn.updates_per_env_step = 1 / 16
+config.search.num_simulations, config.model.width = 2, 16
+""",
     "5_results": """
 del text_games["cookingworld"], text_games["mapreader"]
 """,
@@ -41,6 +47,7 @@ del text_games["cookingworld"], text_games["mapreader"]
 _SHOWN = {  # Beside pictures that are no drawings.
     "1_quickstart": {"image/svg+xml", "text/html"},
     "3_language_prior": {"image/svg+xml"},
+    "4_pod": {"text/markdown"},
     "5_results": {"image/svg+xml", "text/markdown"},
 }
 

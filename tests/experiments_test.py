@@ -20,13 +20,13 @@ from mulearn.evaluate import __main__ as evaluate_main
 from mulearn.evaluate.examiners import EXAMINERS
 from mulearn.explore import __main__ as explore_main
 from mulearn.lm import __main__ as lm_main
-from mulearn.parallel import chips, programs
+from mulearn.parallel import chips
 from mulearn.parallel import compile as pod_main
-from mulearn.parallel.mesh import make_mesh
 from mulearn.play import __main__ as play_main
 from mulearn.prior import __main__ as prior_main
 from mulearn.prior.build import KINDS
 from mulearn.prior.fusion import RULES
+from mulearn.replay import buffer
 from mulearn.search.plan import POLICIES
 
 _ROOT = pathlib.Path(__file__).parent.parent
@@ -225,14 +225,15 @@ def _check_main(words: list[str], monkeypatch) -> None:
 
 
 def _check_compile(words: list[str], monkeypatch) -> None:
-  """Parses the words as the module would; the devices must share the config."""
+  """Parses the words as the module would; the chips must share the replay."""
   monkeypatch.chdir(_ROOT)
   monkeypatch.setattr("sys.argv", ["compile", *words])
   values = pod_main._FLAGS
   assert values(["compile", *words]) == ["compile"]
   where = chips.describe(values.topology)
-  mesh = make_mesh(where.devices, fsdp=values.fsdp, model=values.model)
-  assert programs.programs(pod_main._CONFIG.value, mesh).lower
+  num_shards = len(where.devices) // values.fsdp // values.model
+  config = pod_main._CONFIG.value
+  assert buffer.split(config.replay, config.env.num_lanes, num_shards)
   values.unparse_flags()
 
 
@@ -252,5 +253,5 @@ def test_the_tree_of_the_readme_is_the_tree():
 def test_results_are_not_claimed_without_a_file():
   """A README of an experiment shows results, or says that there are none."""
   for path in _READMES[1:]:
-    results = list((path.parent / "results").rglob("results.json"))
+    results = list((path.parent / "results").rglob("*.json"))
     assert bool(results) != ("Not run yet" in path.read_text()), path

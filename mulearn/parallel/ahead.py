@@ -5,6 +5,8 @@ there. What is said of time is a bound from below (see `roofline.py`): games on
 hosts, examinations and the first compilation are not in it.
 """
 
+from collections.abc import Iterator
+import contextlib
 import time
 from typing import Any
 
@@ -62,7 +64,8 @@ def _compile(
   lowered = lower()
   start = time.perf_counter()
   try:
-    compiled = lowered.compile()
+    with _no_cache():
+      compiled = lowered.compile()
   except jax.errors.JaxRuntimeError as error:
     if "RESOURCE_EXHAUSTED" not in str(error):
       raise
@@ -84,6 +87,17 @@ def _compile(
       "ceilings": estimate._asdict(),
       "fits": hbm["total"] <= where.chip.hbm_bytes,
   }
+
+
+@contextlib.contextmanager
+def _no_cache() -> Iterator[None]:
+  """Programs for chips that are not there cannot be read back from the disk."""
+  before = jax.config.jax_enable_compilation_cache
+  jax.config.update("jax_enable_compilation_cache", False)
+  try:
+    yield
+  finally:
+    jax.config.update("jax_enable_compilation_cache", before)
 
 
 def _memory(compiled: jax.stages.Compiled) -> dict[str, int]:

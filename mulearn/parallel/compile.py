@@ -40,8 +40,6 @@ def main(argv: Sequence[str]) -> None:
   """
   # Before anything looks for devices: those of this machine are not wanted.
   jax.config.update("jax_platforms", "cpu")
-  # Not kept on disk: how long compiling takes is part of the answer.
-  jax.config.update("jax_enable_compilation_cache", False)
   from mulearn.parallel import ahead, chips, report
 
   try:

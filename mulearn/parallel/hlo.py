@@ -28,9 +28,8 @@ _ITEM_BITS = {"pred": 8, "bf16": 16, "token": 0, "opaque": 0}
 # Where they stand, nothing moves: names, addresses, or the end of a copy.
 _FREE = frozenset((
     "parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while",
-    "conditional", "call", "copy-done", "after-all", "partition-id", "iota",
-    "opt-barrier", "async-done", "async-update", "all-reduce-done",
-    "all-gather-done", "collective-permute-done",
+    "conditional", "call", "after-all", "partition-id", "iota", "opt-barrier",
+    "async-update",
 ))  # fmt: skip
 
 _SHAPE = re.compile(r"(\w+)\[([\d,<=]*)\](?:\{([^{}]*)\})?")
@@ -56,11 +55,6 @@ class Shape(NamedTuple):
   layout: str
 
   @property
-  def size(self) -> int:
-    """Elements."""
-    return math.prod(self.dims)
-
-  @property
   def item_bytes(self) -> float:
     """Bytes of an element."""
     bits = _ITEM_BITS.get(self.dtype)
@@ -71,7 +65,7 @@ class Shape(NamedTuple):
   @property
   def num_bytes(self) -> int:
     """Bytes of the elements alone."""
-    return math.ceil(self.size * self.item_bytes)
+    return math.ceil(math.prod(self.dims) * self.item_bytes)
 
   @property
   def in_hbm(self) -> bool:
@@ -238,7 +232,7 @@ class _Counter:
       name = instruction.called("to_apply") or instruction.called("calls")
       if name:
         yield self.computation(name), 1
-    elif opcode not in _FREE:
+    elif opcode not in _FREE and not opcode.endswith("-done"):
       yield self._own(instruction, self._computations[where]), 1
 
   def _own(self, instruction: Instruction, around: Computation) -> Cost:
@@ -250,7 +244,7 @@ class _Counter:
     if found := re.search(r'"estimated_cycles":"(\d+)"', instruction.rest):
       result.cycles = float(found[1])
     if kind in COLLECTIVES:
-      size = float(sum(s.num_bytes for s in instruction.shapes))
+      size = float(sum(s.num_bytes for s in _results(instruction)))
       result.collectives = {kind: {"count": 1.0, "bytes": size}}
       if "search" in instruction.op_name.split("/"):
         result.search_collectives = 1.0
@@ -282,13 +276,17 @@ class _Counter:
       summed = math.prod(left.dims[int(a)] for a in axes[1].split(",") if a)
     else:
       labels = re.search(r"dim_labels=\w+_(\w+)->", instruction.rest)[1]
-      summed = right.size // right.dims[labels.index("o")]
-    return 2.0 * instruction.shapes[0].size * summed
+      summed = math.prod(right.dims) // right.dims[labels.index("o")]
+    return 2.0 * math.prod(instruction.shapes[0].dims) * summed
 
   def _bytes(self, instruction: Instruction, around: Computation) -> float:
     """What goes to and from HBM: of slices and updates the part touched."""
     if instruction.opcode == "copy-start":  # Target, source, context.
       return sum(s.hbm_bytes for s in instruction.shapes[:2])
+    if instruction.opcode == "slice-start":
+      [target] = _results(instruction)
+      source = target._replace(layout=instruction.shapes[0].layout)
+      return source.hbm_bytes + target.hbm_bytes
     if instruction.opcode == "custom-call":
       return 0.0
     written = sum(s.hbm_bytes for s in instruction.shapes)
@@ -312,6 +310,14 @@ class _Counter:
     if instruction.opcode != "fusion":
       return None
     return self._computations[instruction.called("calls")]
+
+
+def _results(instruction: Instruction) -> tuple[Shape, ...]:
+  """What an instruction gives; some that only begin name their source first."""
+  starts = ("slice-start", "all-gather-start", "collective-permute-start")
+  if instruction.opcode in starts:
+    return instruction.shapes[1:2]
+  return instruction.shapes
 
 
 def _parameter(computation: Computation, index: int) -> Instruction:

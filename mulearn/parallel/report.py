@@ -56,6 +56,43 @@ def table(result: Mapping[str, Any]) -> str:
   )
 
 
+def summary(results: Sequence[Mapping[str, Any]]) -> str:
+  """A Markdown table with a row for each of several slices.
+
+  Args:
+    results: of `ahead.compile_for`.
+
+  Returns:
+    The slice, the largest HBM of its programs, the seconds and the bound of
+    each, how often chips meet inside a search, and what the run costs at least;
+    `does not fit` where it does not.
+  """
+  names = list(dict.fromkeys(name for r in results for name in r["programs"]))
+  header = (
+      "slice", "chips", "HBM a chip", *names, "meet in search", "steps a day",
+      "chip-hours",
+  )  # fmt: skip
+  return "\n".join(markdown(header, [_cells(r, names) for r in results]))
+
+
+def _cells(result: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+  row = [result["topology"], str(result["chips"])]
+  found = result["programs"]
+  if not result["fits"]:
+    return [*row, "does not fit", *[""] * (len(names) + 3)]
+  hbm = max((p["hbm_bytes"] for p in found.values()), key=lambda h: h["total"])
+  for name in names:
+    program = found[name]
+    row.append(f"{duration(program['seconds'])}, {program['bound']}")
+  row.insert(2, f"{amount(hbm['total'], 'B')} of {amount(hbm['chip'], 'B')}")
+  return [
+      *row,
+      f"{sum(p['search_collectives'] for p in found.values()):g}",
+      amount(result["env_steps_per_day"]),
+      f"{result['chip_hours']:.3g}",
+  ]
+
+
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
   """Lines of a Markdown table whose columns stand below each other."""
   widths = [max(map(len, column)) for column in zip(header, *rows)]

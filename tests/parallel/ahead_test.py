@@ -1,6 +1,7 @@
 """A real compilation for a real slice, without a TPU, of the smallest run."""
 
 import copy
+import dataclasses
 import json
 import os
 import pathlib
@@ -9,6 +10,7 @@ import sys
 
 import pytest
 
+from mulearn.lm import size
 from mulearn.parallel import ahead, chips, pictures, placement, programs, report
 from mulearn.parallel.mesh import make_mesh
 
@@ -39,7 +41,7 @@ def test_it_says_what_a_pod_would_need(result):
     hbm = program["hbm_bytes"]
     parts = ("arguments", "results", "temporaries", "program")
     assert 0 < hbm["total"] == sum(hbm[part] for part in parts) < hbm["chip"]
-    assert program["flops"] > 0 and program["bytes"] > 0
+    assert program["bytes"] > 0
     assert program["seconds"] >= max(program["ceilings"].values())
   moves = 2 * 4 / result["programs"]["learn"]["seconds"]
   assert result["env_steps_per_day"] == pytest.approx(86_400 * moves)
@@ -89,8 +91,10 @@ def test_layers_that_are_alike_share_a_row():
   assert merged.bytes_a_chip == 64
 
 
-def test_a_text_game_has_scoring_too(tiny_config):
+def test_a_text_game_has_scoring_too(tiny_config, monkeypatch):
   """Lowered, not compiled; the language model is split by its rules."""
+  small = dataclasses.replace(size.KNOWN["SmolLM2 135M"], num_layers=2)
+  monkeypatch.setitem(size.KNOWN, "SmolLM2 135M", small)
   config = copy.deepcopy(tiny_config)
   config.env.num_lanes = 4
   devices = chips.describe("v5e:2x4").devices
@@ -109,6 +113,9 @@ def test_tables_and_pictures(result, config, tmp_path):
   text = report.table(result)
   assert "v5e:2x2: 4 chips, 1 hosts" in text and "chip-hours" in text
   assert "4 all-reduce" in text
+  lines = report.summary([result, result | {"fits": False}]).splitlines()
+  assert "latency" in lines[2] and " 4 " in lines[2]
+  assert "does not fit" in lines[3]
   pictures.draw_roofline(tmp_path / "roofline.png", [result])
   pictures.draw_placement(tmp_path / "placement.png", _rows(config))
   assert "latency" in (tmp_path / "roofline.svg").read_text()

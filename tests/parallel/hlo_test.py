@@ -1,8 +1,11 @@
 """Costs read from HLO: numbers that a person can check, loops counted."""
 
+import jax
+import jax.numpy as jnp
 import pytest
 
-from mulearn.parallel import hlo
+from mulearn.parallel import chips, hlo
+from mulearn.parallel.mesh import data_sharding, make_mesh, replicated
 
 # Eight turns of a matrix product and of a slice, a descent that ends when it
 # has found something, and two meetings.
@@ -112,6 +115,26 @@ def test_collectives_by_kind(cost):
 )
 def test_tiles_pad_and_other_memories_are_free(dtype, dims, layout, size):
   assert hlo.Shape(dtype, dims, layout).hbm_bytes == size
+
+
+def test_what_libtpu_writes_is_read():
+  """Ten layers and a mean over four chips, compiled for a slice."""
+  mesh = make_mesh(chips.describe("v5e:2x2").devices)
+
+  def network(x, layers):
+    x, _ = jax.lax.scan(lambda x, w: (jnp.tanh(x @ w), None), x, layers)
+    return jnp.mean(x)
+
+  x = jax.ShapeDtypeStruct((512, 256), "float32", sharding=data_sharding(mesh))
+  w = jax.ShapeDtypeStruct((10, 256, 256), "float32", sharding=replicated(mesh))
+  text = jax.jit(network).lower(x, w).compile().as_text()
+  cost = hlo.cost(text, unknown_trips=1)
+  assert cost.flops == 10 * 2 * 128 * 256 * 256
+  assert cost.collectives == {"all-reduce": {"count": 1, "bytes": 4}}
+  assert cost.cycles > 10_000 and not cost.open_loops
+  # The inputs are read, and little else leaves the chip.
+  inputs = 128 * 256 * 4 + 10 * 256 * 256 * 4
+  assert inputs <= cost.bytes < 2.1 * inputs
 
 
 def test_what_is_no_program_is_refused():
