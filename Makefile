@@ -89,6 +89,7 @@ newest-python:
 bazel: $(READY)  ## Has Bazel read BUILD and run the targets of //:quick.
 	bazel query //... > /dev/null
 	PYTHON=$(abspath $(BIN)/python) bazel test //:quick
+	bazel shutdown
 
 demo: $(READY)  ## Trains and compares all agents on one text game.
 	$(BIN)/python -m mulearn.lm fetch smollm2-135m
