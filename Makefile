@@ -17,7 +17,8 @@ NEWEST := .venv-newest
 NEWEST_PYTHON ?= $(shell python3.12 -c 'import ensurepip' 2> /dev/null && echo python3.12 \
 	|| PYENV_VERSION=$$(pyenv latest 3.12 2> /dev/null) \
 	pyenv which python3.12 2> /dev/null)
-FAST := tests/parallel $(addprefix tests/, \
+FAST := $(addprefix tests/, parallel/hlo_test.py parallel/mesh_test.py \
+	parallel/roofline_test.py \
 	conformance/search_test.py env/board_test.py env/hex_test.py \
 	learn/losses_test.py learn/optimizer_test.py \
 	learn/targets_test.py lm/decoder_test.py \
