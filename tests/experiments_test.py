@@ -228,13 +228,10 @@ def _check_compile(words: list[str], monkeypatch) -> None:
   """Parses the words as the module would; the chips must share the replay."""
   monkeypatch.chdir(_ROOT)
   monkeypatch.setattr("sys.argv", ["compile", *words])
-  values = pod_main._FLAGS
-  assert values(["compile", *words]) == ["compile"]
+  config, values = pod_main.parse(["compile", *words])
   where = chips.describe(values.topology)
   num_shards = len(where.devices) // values.fsdp // values.model
-  config = pod_main._CONFIG.value
   assert buffer.split(config.replay, config.env.num_lanes, num_shards)
-  values.unparse_flags()
 
 
 def test_the_tree_of_the_readme_is_the_tree():

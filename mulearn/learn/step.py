@@ -92,6 +92,10 @@ def learn_from_replay(
 ) -> tuple[TrainState, PyTree, dict[str, Array]]:
   """Samples and steps `num_updates` times in one program.
 
+  On several devices each samples its part of the batch from its own lanes, and
+  gradients are averaged. The trust's term is a mean over the held-out games of a
+  part, so it weighs them by part.
+
   Args:
     state: donated.
     memory: of the replay, donated.

@@ -1,11 +1,11 @@
 """Compiles the programs of a run for a slice of TPUs, and reads what they cost.
 
 Nothing runs, and no array is made: libtpu compiles for chips that need not be
-there. What is said of time is a bound from below (see `roofline.py`): games on
-hosts, examinations and the first compilation are not in it.
+there. What is said of time is an estimate (see `roofline.py`); games on hosts,
+examinations and the first compilation are not in it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import contextlib
 import time
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import jax
 
 from mulearn.config import Config
-from mulearn.parallel import chips, hlo, roofline
+from mulearn.parallel import chips, hlo, placement, roofline
 from mulearn.parallel.mesh import make_mesh
 from mulearn.parallel.programs import Lower, Programs, programs
 
@@ -60,7 +60,7 @@ def compile_for(
 def _compile(
     lower: Lower, parts: Programs, where: chips.Slice
 ) -> dict[str, Any]:
-  """One program: what it needs of a chip, and how long it takes at least."""
+  """One program: what it needs of a chip, and about how long it takes."""
   lowered = lower()
   start = time.perf_counter()
   try:
@@ -72,7 +72,7 @@ def _compile(
     reason = str(error).splitlines()[0]
     return {"fits": False, "reason": reason}
   seconds = time.perf_counter() - start
-  hbm = _memory(compiled)
+  hbm = _memory(compiled, placement.placement(parts.arrays))
   cost = hlo.cost(compiled.as_text(), unknown_trips=parts.loop_limit)
   estimate = roofline.estimate(cost, where)
   return {
@@ -100,19 +100,23 @@ def _no_cache() -> Iterator[None]:
     jax.config.update("jax_enable_compilation_cache", before)
 
 
-def _memory(compiled: jax.stages.Compiled) -> dict[str, int]:
-  """Bytes of one chip's memory: what comes in and stays, and what passes."""
+def _memory(
+    compiled: jax.stages.Compiled, rows: Sequence[placement.Row]
+) -> dict[str, int]:
+  """Bytes of one chip: what is read, what passes, what waits meanwhile."""
   found = compiled.memory_analysis()
   arguments = found.argument_size_in_bytes
   results = found.output_size_in_bytes - found.alias_size_in_bytes
   program = found.generated_code_size_in_bytes
   temporaries = found.temp_size_in_bytes
+  waiting = max(0, sum(row.bytes_a_chip for row in rows) - arguments)
   return {
       "arguments": arguments,
       "results": results,
       "temporaries": temporaries,
       "program": program,
-      "total": arguments + results + temporaries + program,
+      "waiting": waiting,
+      "total": arguments + results + temporaries + program + waiting,
   }
 
 

@@ -13,23 +13,7 @@ from absl import flags
 import jax
 from ml_collections import config_flags
 
-_FLAGS = flags.FlagValues()  # Its own: mulearn.main has a --config as well.
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "The experiment.", flag_values=_FLAGS
-)
-_TOPOLOGY = flags.DEFINE_string(
-    "topology", "v5e:4x4", "Such as v5p:4x4x4.", flag_values=_FLAGS
-)
-_SWEEP = flags.DEFINE_bool(
-    "sweep", False, "Compare several topologies.", flag_values=_FLAGS
-)
-_JSON = flags.DEFINE_bool("json", False, "Print JSON.", flag_values=_FLAGS)
-_FSDP = flags.DEFINE_integer(
-    "fsdp", 1, "Chips that share the parameters.", flag_values=_FLAGS
-)
-_MODEL = flags.DEFINE_integer(
-    "model", 1, "Chips that share a layer.", flag_values=_FLAGS
-)
+from mulearn.config import Config
 
 
 def main(argv: Sequence[str]) -> None:
@@ -43,25 +27,43 @@ def main(argv: Sequence[str]) -> None:
   from mulearn.parallel import ahead, chips, report
 
   try:
-    _FLAGS(argv)
-    if _CONFIG.value is None:
-      raise flags.Error(
-          "--config is missing: give an experiment, such as"
-          " experiments/connect_four/config.py"
-      )
-    names = chips.TOPOLOGIES if _SWEEP.value else (_TOPOLOGY.value,)
+    config, values = parse(argv)
+    names = chips.TOPOLOGIES if values.sweep else (values.topology,)
     results = [
-        ahead.compile_for(
-            _CONFIG.value, name, fsdp=_FSDP.value, model=_MODEL.value
-        )
+        ahead.compile_for(config, name, fsdp=values.fsdp, model=values.model)
         for name in names
     ]
   except (flags.Error, KeyError, OSError, ValueError) as error:
     sys.exit(f"{type(error).__name__}: {' '.join(str(error).split())}")
-  if _JSON.value:
-    print(json.dumps(results if _SWEEP.value else results[0], indent=1))
+  if values.json:
+    print(json.dumps(results if values.sweep else results[0], indent=1))
   else:
     print("\n\n".join(report.table(result) for result in results))
+
+
+def parse(argv: Sequence[str]) -> tuple[Config, flags.FlagValues]:
+  """Reads the config and the flags: topology, fsdp, model, sweep, json.
+
+  Raises:
+    flags.Error: a flag is missing, unknown or not what it should be.
+  """
+  values = flags.FlagValues()  # Its own: mulearn.main has a --config as well.
+  holder = config_flags.DEFINE_config_file(
+      "config", None, "The experiment.", flag_values=values
+  )
+  own = {"flag_values": values}
+  flags.DEFINE_string("topology", "v5e:4x4", "Such as v5p:4x4x4.", **own)
+  flags.DEFINE_integer("fsdp", 1, "Chips that share the parameters.", **own)
+  flags.DEFINE_integer("model", 1, "Chips that share a layer.", **own)
+  flags.DEFINE_bool("sweep", False, "Compare several topologies.", **own)
+  flags.DEFINE_bool("json", False, "Print JSON.", **own)
+  values(argv)
+  if holder.value is None:
+    raise flags.Error(
+        "--config is missing: give an experiment, such as"
+        " experiments/connect_four/config.py"
+    )
+  return holder.value, values
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ from typing import Any
 
 _UNITS = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _COLUMNS = (
-    "program", "compile", "arguments", "temporaries", "total", "FLOPs", "bytes",
+    "program", "compile", "arguments", "waiting", "temporaries", "total",
+    "FLOPs", "bytes",
     "collectives", "in search", "seconds", "bound",
 )  # fmt: skip
 
@@ -49,8 +50,8 @@ def table(result: Mapping[str, Any]) -> str:
   return "\n".join(
       [
           *lines,
-          f"At most {amount(result['env_steps_per_day'])} environment steps a"
-          f" day; {amount(result['num_steps'])} of them are at least"
+          f"About {amount(result['env_steps_per_day'])} environment steps a"
+          f" day; the run's {amount(result['num_steps'])} are about"
           f" {result['chip_hours']:.3g} chip-hours.",
       ]
   )
@@ -64,7 +65,7 @@ def summary(results: Sequence[Mapping[str, Any]]) -> str:
 
   Returns:
     The slice, the largest HBM of its programs, the seconds and the bound of
-    each, how often chips meet inside a search, and what the run costs at least;
+    each, how often chips meet inside a search, and about what the run costs;
     `does not fit` where it does not.
   """
   names = list(dict.fromkeys(name for r in results for name in r["programs"]))
@@ -117,6 +118,7 @@ def _row(name: str, program: Mapping[str, Any]) -> list[str]:
       name,
       f"{program['compile_seconds']:.0f} s",
       amount(hbm["arguments"], "B"),
+      amount(hbm["waiting"], "B"),
       amount(hbm["temporaries"], "B"),
       f"{amount(hbm['total'], 'B')} of {amount(hbm['chip'], 'B')}",
       amount(program["flops"]),

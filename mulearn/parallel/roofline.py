@@ -1,11 +1,12 @@
-"""How long a compiled program takes at least, and what it waits for.
+"""How long a compiled program takes, and what it waits for.
 
 Williams, Waterman & Patterson 2009, "Roofline: an insightful visual performance
 model for multicore architectures", https://doi.org/10.1145/1498765.1498785, with
 two more ceilings. A search is a long chain of tiny instructions, each of which
 takes a microsecond however little it does: the sum of the compiler's own
 estimates is its *latency*. And chips wait for each other: the *network* is
-hidden behind nothing.
+hidden behind nothing. Peaks are never reached, and descents are seldom as deep as
+they are counted: it is an estimate, not a bound.
 """
 
 from typing import NamedTuple
@@ -31,7 +32,7 @@ class Estimate(NamedTuple):
 
   @property
   def seconds(self) -> float:
-    """What the program takes at least."""
+    """What the program takes, by this estimate."""
     return max(self.compute, self.memory, self.latency) + self.network
 
   @property

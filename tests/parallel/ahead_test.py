@@ -39,7 +39,7 @@ def test_it_says_what_a_pod_would_need(result):
   assert json.loads(json.dumps(result)) == result
   for program in result["programs"].values():
     hbm = program["hbm_bytes"]
-    parts = ("arguments", "results", "temporaries", "program")
+    parts = ("arguments", "results", "temporaries", "program", "waiting")
     assert 0 < hbm["total"] == sum(hbm[part] for part in parts) < hbm["chip"]
     assert program["bytes"] > 0
     assert program["seconds"] >= max(program["ceilings"].values())
