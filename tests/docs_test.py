@@ -54,6 +54,13 @@ _ELSEWHERE = {
     "python -m mulearn.prior calibrate --game=twc --games=40": (
         "prior/main_test.py::test_calibrate_prints_the_table_of_a_real_game"
     ),
+    "python -m mulearn.parallel.compile"
+    " --config=experiments/connect_four/config.py --topology=v5e:16x16": (
+        "parallel/ahead_test.py::test_it_says_what_a_pod_would_need"
+    ),
+    "python -m mulearn.play --workdir=runs/demo/muzero_lm/seed_0": (
+        "play/text_test.py::test_a_run_of_a_study_is_played"
+    ),
     # Its config is the demo's, which that test says.
     "python -m mulearn.main --config=experiments/text_worlds/config.py:twc"
     " --workdir=runs/text_worlds/twc": (
