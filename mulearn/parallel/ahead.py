@@ -138,15 +138,15 @@ def _advice(found: dict[str, Any], where: chips.Slice) -> str:
   too_big = [name for name, program in found.items() if not program["fits"]]
   known = [found[n]["hbm_bytes"] for n in too_big if "hbm_bytes" in found[n]]
   text = (
-      f"{', '.join(too_big)} does not fit in the"
-      f" {where.chip.hbm_bytes / 1e9:g} GB of a chip. "
+      f"The {where.chip.hbm_bytes / 1e9:g} GB of a chip are too few for"
+      f" {', '.join(too_big)}."
   )
-  if known and known[0]["arguments"] < known[0]["temporaries"]:
-    return text + (
-        "Most of it is passing: lower env.num_lanes or replay.batch_size, or"
-        " take more chips."
+  if any(h["arguments"] + h["waiting"] < h["temporaries"] for h in known):
+    return (
+        f"{text} Most of it is passing: lower env.num_lanes or"
+        " replay.batch_size, or take more chips."
     )
-  return text + (
-      "Most of it stays: lower replay.capacity, share the language model by"
-      " --model=4 or --fsdp=4, or take more chips."
+  return (
+      f"{text} Most of it stays: lower replay.capacity, share the language"
+      " model by --model=4 or --fsdp=4, or take more chips."
   )

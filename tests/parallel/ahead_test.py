@@ -126,10 +126,10 @@ def test_what_does_not_fit_is_told_with_a_way_out(config, monkeypatch):
   chip = chips.CHIPS["v5e"]._replace(hbm_bytes=1e4)
   monkeypatch.setitem(chips.CHIPS, "v5e", chip)
   where = chips.describe("v5e:2x2")
-  hbm = {"arguments": 9e4, "temporaries": 1e4}
+  hbm = {"arguments": 9e4, "waiting": 0, "temporaries": 1e4}
   found = {"act": {"fits": True}, "learn": {"fits": False, "hbm_bytes": hbm}}
   advice = ahead._advice(found, where)
-  assert "learn does not fit" in advice and "replay.capacity" in advice
+  assert "too few for learn" in advice and "replay.capacity" in advice
   hbm["temporaries"] = 1e5
   assert "env.num_lanes" in ahead._advice(found, where)
 
