@@ -35,6 +35,7 @@ _FREE = frozenset((
 _SHAPE = re.compile(r"(\w+)\[([\d,<=]*)\](?:\{([^{}]*)\})?")
 _HEAD = re.compile(r"^(?:ENTRY )?%([\w.\-]+) \(.*\{$")
 _LINE = re.compile(r"^\s+(ROOT )?%([\w.\-]+) = (.*)$")
+_CYCLES = re.compile(r'"estimated_cycles":"(\d+)"')
 _NAME = re.compile(r"%([\w.\-]+)")
 _BRANCHES = re.compile(
     r"branch_computations=\{[^}]*\}|true_computation=.*?false_computation=\S+"
@@ -119,7 +120,7 @@ class Instruction(NamedTuple):
     return found[1] if found else ""
 
 
-Computation = dict[str, Instruction]
+Computation = dict[str, Instruction]  # By name.
 
 
 @dataclasses.dataclass
@@ -237,11 +238,9 @@ class _Counter:
 
   def _own(self, instruction: Instruction, around: Computation) -> Cost:
     kind = instruction.opcode.removesuffix("-start")
-    result = Cost(
-        flops=self._flops(instruction, around),
-        bytes=self._bytes(instruction, around),
-    )
-    if found := re.search(r'"estimated_cycles":"(\d+)"', instruction.rest):
+    flops = self._flops(instruction, around)
+    result = Cost(flops, self._bytes(instruction, around))
+    if found := _CYCLES.search(instruction.rest):
       result.cycles = float(found[1])
     if kind in COLLECTIVES:
       size = float(sum(s.num_bytes for s in _results(instruction)))
