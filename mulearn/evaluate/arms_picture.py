@@ -6,9 +6,7 @@ import pathlib
 from typing import Any
 
 from matplotlib import axes as mpl_axes
-from matplotlib import figure as mpl_figure
 from matplotlib import ticker
-from matplotlib.backends import backend_agg
 
 from mulearn.evaluate import curves
 from mulearn.evaluate.curves import COLOURS, FONT_SIZE, GREY, INK
@@ -39,13 +37,9 @@ def draw_arms(
         " be the same. Draw studies with other arms as pictures of their own."
     )
   names = next(iter(orders.values()))
-  figure = mpl_figure.Figure(
-      figsize=(2.0 + 2.15 * len(studies), 0.75 + 0.22 * len(names)),
-      dpi=220,
-      layout="constrained",
+  figure, panels = curves.make_panels(
+      len(studies), 2.0 + 2.15 * len(studies), 0.75 + 0.22 * len(names)
   )
-  backend_agg.FigureCanvasAgg(figure)
-  panels = figure.subplots(1, len(studies), sharey=True, squeeze=False)[0]
   for axes, (title, arms) in zip(panels, studies.items(), strict=True):
     for y, name in enumerate(names):
       _draw_arm(axes, y, arms[name])

@@ -158,6 +158,26 @@ def _finish(axes: mpl_axes.Axes, last_step: float) -> None:
   finish_axes(axes)
 
 
+def make_panels(
+    count: int, width: float, height: float
+) -> tuple[mpl_figure.Figure, Sequence[mpl_axes.Axes]]:
+  """A figure of panels side by side that share their vertical axis.
+
+  Args:
+    count: of panels.
+    width: of the figure, inches.
+    height: inches.
+
+  Returns:
+    The figure and its panels.
+  """
+  figure = mpl_figure.Figure(
+      figsize=(width, height), dpi=220, layout="constrained"
+  )
+  backend_agg.FigureCanvasAgg(figure)
+  return figure, figure.subplots(1, count, sharey=True, squeeze=False)[0]
+
+
 def finish_axes(axes: mpl_axes.Axes) -> None:
   """What all our axes share: small ticks, a light grid, two spines."""
   axes.tick_params(labelsize=FONT_SIZE - 0.5, colors=INK, length=2.5)

@@ -5,9 +5,7 @@ import os
 import pathlib
 
 from matplotlib import axes as mpl_axes
-from matplotlib import figure as mpl_figure
 from matplotlib import ticker
-from matplotlib.backends import backend_agg
 
 from mulearn.evaluate import curves as curves_lib
 from mulearn.evaluate.curves import COLOURS, FONT_SIZE, INK
@@ -32,11 +30,9 @@ def draw_optimal(
     games: for each title the curves of each arm, as `results.read_runs` gives
       them.
   """
-  figure = mpl_figure.Figure(
-      figsize=(0.8 + 3.2 * len(games), 3.3), dpi=220, layout="constrained"
+  figure, panels = curves_lib.make_panels(
+      len(games), 0.8 + 3.2 * len(games), 3.3
   )
-  backend_agg.FigureCanvasAgg(figure)
-  panels = figure.subplots(1, len(games), sharey=True, squeeze=False)[0]
   for axes, (title, arms) in zip(panels, games.items(), strict=True):
     for (arm, seeds), colour in zip(arms.items(), COLOURS):
       for i, curve in enumerate(seeds):

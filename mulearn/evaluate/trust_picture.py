@@ -5,9 +5,7 @@ import os
 import pathlib
 
 from matplotlib import axes as mpl_axes
-from matplotlib import figure as mpl_figure
 from matplotlib import ticker
-from matplotlib.backends import backend_agg
 
 from mulearn.evaluate import curves
 from mulearn.evaluate.curves import COLOURS, FONT_SIZE, INK
@@ -25,11 +23,9 @@ def draw_trust(
     studies: for each title the trust of each arm and seed, points
       `(env_steps, weight)`, as `results.read_study` gives them.
   """
-  figure = mpl_figure.Figure(
-      figsize=(1.2 + 2.2 * len(studies), 2.7), dpi=220, layout="constrained"
+  figure, panels = curves.make_panels(
+      len(studies), 1.2 + 2.2 * len(studies), 2.7
   )
-  backend_agg.FigureCanvasAgg(figure)
-  panels = figure.subplots(1, len(studies), sharey=True, squeeze=False)[0]
   for axes, (title, arms) in zip(panels, studies.items(), strict=True):
     for (arm, seeds), colour in zip(arms.items(), COLOURS):
       for i, points in enumerate(seeds.values()):
