@@ -10,6 +10,8 @@ import hashlib
 import json
 import os
 import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -36,6 +38,24 @@ def _forget_compiled_programs():
   """
   yield
   jax.clear_caches()
+
+
+@pytest.fixture(scope="session")
+def run_on_devices():
+  """Runs a test file as a program that sees so many devices."""
+
+  def run(file: str, count: int) -> None:
+    env = os.environ | {
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={count}",
+        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+    }
+    done = subprocess.run(
+        [sys.executable, file], env=env, capture_output=True, text=True,
+        timeout=300, cwd=pathlib.Path(__file__).parents[1],
+    )  # fmt: skip
+    assert done.stdout.strip() == "passed", done.stderr
+
+  return run
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,6 @@
 
 import dataclasses
 import functools
-import os
-import pathlib
-import subprocess
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -38,17 +34,9 @@ def _board_config():
   )
 
 
-def test_four_devices():
+def test_four_devices(run_on_devices):
   """See `_on_four_devices`, which needs a process of its own."""
-  env = os.environ | {
-      "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
-      "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
-  }
-  done = subprocess.run(
-      [sys.executable, __file__], env=env, capture_output=True, text=True,
-      timeout=300, cwd=pathlib.Path(__file__).parents[2],
-  )  # fmt: skip
-  assert done.stdout.strip() == "passed", done.stderr
+  run_on_devices(__file__, 4)
 
 
 @pytest.mark.parametrize("num_shards", [1, 4])

@@ -2,10 +2,6 @@
 
 import dataclasses
 import functools
-import os
-import pathlib
-import subprocess
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -142,17 +138,9 @@ def test_improvement_is_what_search_added_to_the_prior():
   assert np.ptp(improved[0][valid[0]]) > 0.1
 
 
-def test_eight_devices():
+def test_eight_devices(run_on_devices):
   """See `_on_eight_devices`, which needs a process of its own."""
-  env = os.environ | {
-      "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
-      "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
-  }
-  done = subprocess.run(
-      [sys.executable, __file__], env=env, capture_output=True, text=True,
-      timeout=300, cwd=pathlib.Path(__file__).parents[2],
-  )  # fmt: skip
-  assert done.stdout.strip() == "passed", done.stderr
+  run_on_devices(__file__, 8)
 
 
 def _on_eight_devices():
