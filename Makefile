@@ -22,7 +22,8 @@ FAST := $(addprefix tests/, parallel/hlo_test.py parallel/mesh_test.py \
 	conformance/search_test.py env/board_test.py env/hex_test.py \
 	learn/losses_test.py learn/optimizer_test.py \
 	learn/targets_test.py lm/decoder_test.py \
-	model/networks_test.py model/support_test.py \
+	model/networks_test.py model/phrases_test.py model/support_test.py \
+	model/world_model_test.py \
 	prior/fusion_test.py replay/buffer_test.py search/plan_test.py \
 	search/recurrent_test.py search/simulations_test.py)
 CODE := mulearn tests experiments benchmarks docs setup.py colab

@@ -8,6 +8,8 @@ and what was imagined beside what came. It needs no network and opens from disk.
 Examples:
   python -m mulearn.explore --workdir=runs/tic_tac_toe/muzero_0
   python -m mulearn.explore --workdir=runs/demo/muzero_lm/seed_0 --seed=3
+  python -m mulearn.explore --workdir=runs/connect_four/alphazero_0 \\
+    --picture=board.png --picture_steps 0 8 16
 """
 
 import argparse
@@ -21,7 +23,8 @@ import jax
 from mulearn import board_train
 from mulearn.checkpoint import CheckpointError
 from mulearn.env.base import JavaNotFoundError
-from mulearn.explore import board_episode, page, text_episode
+from mulearn.explore import board_episode, board_picture, page, text_episode
+from mulearn.explore.record import Episode
 from mulearn.lm import WeightsError
 
 
@@ -82,6 +85,14 @@ def _parser() -> argparse.ArgumentParser:
       "--noise", action="store_true",
       help="explore as in training, for a game unlike the agent's best",
   )  # fmt: skip
+  parser.add_argument(
+      "--picture", type=pathlib.Path, metavar="FILE.png",
+      help="also draw decisions on the board, with an SVG beside the PNG",
+  )  # fmt: skip
+  parser.add_argument(
+      "--picture_steps", type=int, nargs="+", metavar="STEP",
+      help="which decisions, counted from 0 (four, spread over the episode)",
+  )  # fmt: skip
   return parser
 
 
@@ -101,11 +112,34 @@ def _explore(options: argparse.Namespace) -> None:
       episode = text_episode.play_episode(
           agent, pool, rng_key, game=options.seed, **how
       )
+  if options.picture:
+    _draw(options.picture, episode, options.picture_steps)
   path = page.write(options.out or options.workdir / "explore.html", episode)
   print(
       f"{len(episode.steps)} steps, {episode.ending}. Open {path}"
       f" ({path.stat().st_size / 1e6:.2f} MB) in a browser."
   )
+
+
+def _draw(
+    path: pathlib.Path, episode: Episode, numbers: Sequence[int] | None
+) -> None:
+  """Draws some decisions of an episode on a board."""
+  last = len(episode.steps) - 1
+  if episode.board is None:
+    raise ValueError(
+        "--picture draws a board, and this is a run on text; open the page."
+    )
+  if numbers is None:
+    numbers = sorted({round(i * last / 3) for i in range(4)})
+  if beyond := [n for n in numbers if not 0 <= n <= last]:
+    raise ValueError(
+        f"--picture_steps asks for step {beyond[0]}, but the episode has steps"
+        f" 0 to {last}."
+    )
+  steps = [episode.steps[n] for n in numbers]
+  board_picture.draw_decisions(path, episode.board, steps)
+  print(f"Steps {', '.join(map(str, numbers))} are in {path}.")
 
 
 if __name__ == "__main__":

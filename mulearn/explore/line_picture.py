@@ -5,17 +5,17 @@ import os
 import pathlib
 
 from matplotlib import axes as mpl_axes
-from matplotlib import colormaps, patches, ticker
+from matplotlib import colormaps, ticker
 from matplotlib import figure as mpl_figure
 from matplotlib.backends import backend_agg
 
 from mulearn.evaluate import curves
-from mulearn.evaluate.curves import COLOURS, FONT_SIZE, GREY, INK
+from mulearn.evaluate.curves import COLOURS, FONT_SIZE, INK
+from mulearn.explore import board_axes
 from mulearn.explore.boards import Board
 from mulearn.explore.imagined_line import Glimpse
 
 _WRONG = COLOURS[1]
-_STONES = ("", COLOURS[0], COLOURS[1])
 _PALE = "#b0b0b0"
 
 
@@ -51,70 +51,37 @@ def draw_line(
 
 
 def _draw_real(axes: mpl_axes.Axes, board: Board, glimpse: Glimpse) -> None:
-  _prepare(axes, board)
+  board_axes.prepare(axes, board)
   axes.set_title(glimpse.move or "start", fontsize=FONT_SIZE, color=INK, pad=3)
   for cell, stone in enumerate(glimpse.stones):
     is_last = cell == glimpse.last
-    _draw_cell(axes, board, cell, face="#ececec" if is_last else "white")
-    _draw_stone(axes, board, cell, stone, _STONES[stone])
+    board_axes.draw_cell(
+        axes, board, cell, face="#ececec" if is_last else "white"
+    )
+    board_axes.draw_stone(axes, board, cell, stone, board_axes.STONES[stone])
   axes.set_xlabel(
       "over" if glimpse.is_over else "", fontsize=FONT_SIZE - 1, color=INK
   )
 
 
 def _draw_imagined(axes: mpl_axes.Axes, board: Board, glimpse: Glimpse) -> None:
-  _prepare(axes, board)
+  board_axes.prepare(axes, board)
   shade = colormaps["Blues"]
   for cell, probability in enumerate(glimpse.imagined_open):
-    _draw_cell(axes, board, cell, face=shade(0.65 * probability))
-    _draw_stone(axes, board, cell, glimpse.stones[cell], _PALE)
+    board_axes.draw_cell(axes, board, cell, face=shade(0.65 * probability))
+    board_axes.draw_stone(axes, board, cell, glimpse.stones[cell], _PALE)
   for cell, probability in enumerate(glimpse.imagined_open):
     # Nothing may be played once the game is over, and nobody asks.
     wrong = (probability > 0.5) != glimpse.is_open[cell]
     if wrong and not glimpse.is_over:
-      _draw_cell(axes, board, cell, face="none", edge=_WRONG, width=1.8)
+      board_axes.draw_cell(
+          axes, board, cell, face="none", edge=_WRONG, width=1.8
+      )
   text = f"over: {100 * glimpse.imagined_over:.0f} %" if glimpse.move else ""
   is_wrong = (glimpse.imagined_over > 0.5) != glimpse.is_over
   axes.set_xlabel(
       text, fontsize=FONT_SIZE - 1, color=_WRONG if is_wrong else INK
   )
-
-
-def _prepare(axes: mpl_axes.Axes, board: Board) -> None:
-  axes.set_xlim(-0.05, board.columns + 0.05)
-  axes.set_ylim(board.rows + 0.05, -0.05)
-  axes.set_aspect("equal")
-  axes.set_xticks([])
-  axes.set_yticks([])
-  axes.spines[:].set_visible(False)
-
-
-def _draw_cell(
-    axes: mpl_axes.Axes,
-    board: Board,
-    cell: int,
-    *,
-    face,
-    edge: str = GREY,
-    width: float = 0.5,
-) -> None:
-  row, column = divmod(cell, board.columns)
-  axes.add_patch(
-      patches.Rectangle(
-          (column, row), 1, 1, facecolor=face, edgecolor=edge, linewidth=width
-      )
-  )
-
-
-def _draw_stone(
-    axes: mpl_axes.Axes, board: Board, cell: int, stone: int, colour: str
-) -> None:
-  if stone:
-    row, column = divmod(cell, board.columns)
-    axes.text(
-        column + 0.5, row + 0.52, board.signs[stone - 1], ha="center",
-        va="center", color=colour, fontsize=27 / board.rows, fontweight="bold",
-    )  # fmt: skip
 
 
 def _draw_values(

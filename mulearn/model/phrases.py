@@ -156,7 +156,9 @@ class PhraseTable:
   def arrays(self) -> tuple[Array, Array]:
     """Embeddings `[P, E]` and vocabulary `[P]`, on the device."""
     if self._device is None:
-      self._device = (jnp.asarray(self._table), jnp.asarray(self._vocabulary))
+      # Copies: where a device shares the host's memory, `asarray` would go on
+      # changing below a program that runs.
+      self._device = (jnp.array(self._table), jnp.array(self._vocabulary))
     return self._device
 
   def save(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -76,6 +76,21 @@ def test_numbers_and_embeddings_stay(phrases, rooms):
   assert np.any(np.asarray(later[known]) != 0.0)
 
 
+def test_what_a_program_was_given_does_not_change_below_it(
+    embed, tiny_config, rooms
+):
+  # Several tables, because only memory that is aligned by chance is shared.
+  for _ in range(16):
+    phrases = PhraseTable(embed, tiny_config.model)
+    phrases.fit(rooms)
+    phrases.observe(rooms[:1], learn=True)
+    given = phrases.arrays()
+    before = [np.array(array) for array in given]
+    phrases.observe(rooms[1:], learn=True)
+    for array, copy in zip(given, before):
+      np.testing.assert_array_equal(array, copy)
+
+
 def test_row_zero_is_padding_and_unused_rows_are_zero(phrases, rooms):
   phrases.observe(rooms, learn=True)
   table, vocabulary = phrases.arrays()

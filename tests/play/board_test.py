@@ -1,7 +1,11 @@
 """A board game in the terminal, with lines in place of a keyboard."""
 
 import io
+import os
+import pty
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -77,6 +81,25 @@ def test_what_cannot_be_played_is_said(talk):
   assert "'b9' is no move here, such as a1" in text
   assert "b2 cannot be played; there are" in text
   assert _stones(text) == [0, 2]
+
+
+def test_a_real_terminal_shows_the_board_and_hears_the_keyboard(board_workdir):
+  keyboard, terminal = pty.openpty()
+  words = [f"--workdir={board_workdir('simulator')}", "--num_simulations=12"]
+  with subprocess.Popen(
+      [sys.executable, "-m", "mulearn.play", *words],
+      stdin=terminal, stdout=terminal, stderr=terminal,
+  ) as process:  # fmt: skip
+    os.close(terminal)
+    text = ""
+    for typed in ("b2\n", "\x04"):  # The last is Ctrl-D.
+      while not text.rpartition("\n")[2].startswith("X> "):
+        text += os.read(keyboard, 4096).decode()
+      os.write(keyboard, typed.encode())
+      text += "\n"
+    assert process.wait(60) == 0
+  os.close(keyboard)
+  assert _stones(text.replace("\r", "")) == [0, 2]
 
 
 def test_what_cannot_be_restored_is_said(tmp_path, capsys):
