@@ -72,6 +72,8 @@ class SearchConfig:
   num_eval_simulations: int = 32  # a move, while evaluating
   max_considered: int = 16  # root actions of sequential halving
   value_scale: float = 0.1  # of the completed Q-values (Gumbel)
+  eval_value_scale: float = 0.0  # the same while evaluating, where values of
+  # more simulations may be trusted further; 0 takes value_scale
   rescale_values: bool = False  # stretch each node's Q-values to [0, 1]; with
   # rewards of known size it would blow up the noise of an untrained value
   max_depth: int = 8  # of the tree, in moves

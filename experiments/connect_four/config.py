@@ -15,13 +15,13 @@ def get_config(arm: str = "alphazero") -> Config:
   if arm not in ARMS:
     raise ValueError(f"No arm {arm!r} here; there are {', '.join(ARMS)}.")
   is_muzero = arm == "muzero"
-  config = Config(num_steps=26_214_400, eval_every=1_048_576)
+  config = Config(num_steps=22_020_096, eval_every=2_097_152)
   config.checkpoint_every_seconds = 300.0  # One is 100 MB of replay.
   config.env.name = "connect_four"
   config.env.step_limit = 42
   config.env.num_lanes = 512
   config.model.kind = "world" if is_muzero else "simulator"
-  config.model.width = 256
+  config.model.width = 256 if is_muzero else 512
   config.model.dtype = "bfloat16"
   config.model.num_bins = 21
   config.model.max_return = 1.0
@@ -29,6 +29,7 @@ def get_config(arm: str = "alphazero") -> Config:
   config.search.num_eval_simulations = 100
   config.search.max_considered = 7
   config.search.value_scale = 0.2
+  config.search.eval_value_scale = 1.0
   config.search.max_depth = 42
   config.self_play.num_plies = 16
   config.self_play.opening_rate = 0.8
@@ -42,7 +43,7 @@ def get_config(arm: str = "alphazero") -> Config:
   config.learn.explored_below = 0.5
   config.learn.discount = 1.0
   config.learn.updates_per_env_step = 1 / 256
-  config.learn.learning_rate = 2e-3
+  config.learn.learning_rate = 1.5e-3
   config.learn.weight_decay = 1e-4
   config.learn.value_weight = 1.0
   if is_muzero:

@@ -2,7 +2,9 @@ r"""Command line of evaluation: who is stronger, and how wrong a model is.
 
 `arena` lets players of a board game meet in colour-reversed pairs of games from
 random openings, prints Elo ratings with 95 % intervals, and writes arena.json
-(every game), .png and .svg. `model_error` follows a learned model (MuZero) over
+(every game), .png and .svg. `examine` holds the agent of a run against perfect
+play as its training did, with other numbers of search if you like, and writes
+examination.json. `model_error` follows a learned model (MuZero) over
 imagined moves from positions of a solved game, and writes model_error.json,
 .png and .svg. `mistakes` draws how often runs of connect four leave perfect
 play, from their results.json, as mistakes.png and heatmap.png, and .svg.
@@ -24,12 +26,15 @@ Examples:
       --players random minimax:3 rollouts:64 perfect
   python -m mulearn.evaluate arena --simulations=16 --anchor=perfect \
       --players muzero=run:runs/tic_tac_toe/muzero_0 random perfect
+  python -m mulearn.evaluate examine --workdir=runs/tic_tac_toe/muzero_0 \
+      --simulations=16
   python -m mulearn.evaluate model_error --workdir=runs/tic_tac_toe/muzero_0
   python -m mulearn.evaluate mistakes --results=experiments/connect_four/results
 """
 
 import argparse
 from collections.abc import Sequence
+import dataclasses
 import functools
 import json
 import pathlib
@@ -49,6 +54,7 @@ from mulearn.evaluate import (
     arena,
     arena_report,
     error_picture,
+    examiners,
     mistake_picture,
     model_error,
     players,
@@ -160,6 +166,7 @@ def _parser() -> argparse.ArgumentParser:
   )
   commands = parser.add_subparsers(required=True, metavar="command")
   _add_arena(commands)
+  _add_examine(commands)
   _add_model_error(commands)
   _add_mistakes(commands)
   return parser
@@ -192,6 +199,23 @@ def _add_arena(commands) -> None:
       "--anchor", help="name of the player at Elo 0; by default the first"
   )
   _add_seed_and_out(command, "runs/arena")
+
+
+def _add_examine(commands) -> None:
+  text = "how often an agent finds a best move of a solved game"
+  command = commands.add_parser("examine", help=text, description=text)
+  command.set_defaults(run=_examine)
+  command.add_argument(
+      "--workdir", required=True, help="of a run on a board; WORKDIR@STEP too"
+  )
+  command.add_argument(
+      "--simulations", type=int, help="of each search; by default the run's"
+  )
+  command.add_argument(
+      "--value_scale", type=float,
+      help="how far search trusts values; by default the run's",
+  )  # fmt: skip
+  _add_seed_and_out(command, None)
 
 
 def _add_model_error(commands) -> None:
@@ -280,6 +304,27 @@ def _tell(player: str, opponent: str, score: arena.Score) -> None:
   won, drawn, lost = score.counts
   text = f"{player} v {opponent}: {won} won, {drawn} drawn, {lost} lost"
   print(text, file=sys.stderr)
+
+
+def _examine(options: argparse.Namespace) -> None:
+  agent = _restore(options.workdir)
+  config, game = agent.config, agent.config.env.name
+  search = dataclasses.replace(
+      config.search,
+      num_eval_simulations=options.simulations
+      or config.search.num_eval_simulations,
+      eval_value_scale=options.value_scale or config.search.eval_value_scale,
+  )
+  config = dataclasses.replace(config, search=search)
+  agent = dataclasses.replace(agent, config=config)
+  found = examiners.EXAMINERS[game](agent, jax.random.key(options.seed))
+  for name, value in found.items():
+    print(f"{name:32} {value:.4f}")
+  out = options.out or _split(options.workdir)[0]
+  asked = {"game": game, "seed": options.seed}
+  asked |= {"search": dataclasses.asdict(search)}
+  _write(out / "examination.json", asked | {"found": found})
+  print(f"This is in {out / 'examination.json'}.")
 
 
 def _model_error(options: argparse.Namespace) -> None:

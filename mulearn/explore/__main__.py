@@ -1,4 +1,4 @@
-"""Writes one HTML file in which an episode and its searches can be explored.
+r"""Writes one HTML file in which an episode and its searches can be explored.
 
 The agent of a run on a board plays a game against itself, that of a run on text
 plays a held-out game. The page steps through it: what is observed, the search
@@ -8,7 +8,7 @@ and what was imagined beside what came. It needs no network and opens from disk.
 Examples:
   python -m mulearn.explore --workdir=runs/tic_tac_toe/muzero_0
   python -m mulearn.explore --workdir=runs/demo/muzero_lm/seed_0 --seed=3
-  python -m mulearn.explore --workdir=runs/connect_four/alphazero_0 \\
+  python -m mulearn.explore --workdir=runs/connect_four/alphazero_0 \
     --picture=board.png --picture_steps 0 8 16
 """
 

@@ -35,9 +35,10 @@ def gumbel(config: SearchConfig, *, deterministic: bool = False) -> SearchFn:
   Returns:
     A search with mctx's arguments.
   """
+  scale_of_evaluation = config.eval_value_scale or config.value_scale
   qtransform = functools.partial(
       mctx.qtransform_completed_by_mix_value,
-      value_scale=config.value_scale,
+      value_scale=scale_of_evaluation if deterministic else config.value_scale,
       rescale_values=config.rescale_values,
   )
 

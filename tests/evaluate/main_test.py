@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import jax
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from mulearn import board_run
 from mulearn.checkpoint import Checkpointer
 from mulearn.evaluate import __main__ as main
-from mulearn.evaluate import arena, arena_report
+from mulearn.evaluate import arena, arena_report, examiners
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +82,27 @@ def test_perfect_hex_wins_whatever_the_other_does():
   assert score.points > 0.6
   with pytest.raises(ValueError, match="size is 5"):
     main.make_player("perfect", "hex_5")
+
+
+def test_an_agent_is_examined_again_with_other_numbers(
+    workdir, tmp_path, capsys
+):
+  words = ["examine", f"--workdir={workdir}", f"--out={tmp_path}"]
+  values = {"own": [], "few": ["--simulations=2"], "loud": ["--value_scale=9"]}
+  found = {}
+  for name, more in values.items():
+    assert main.main([*words, *more]) == 0
+    kept = json.loads((tmp_path / "examination.json").read_text())
+    found[name] = kept["found"]
+    rate = f"{kept['found']['optimal_rate']:.4f}"
+    assert re.search(rf"^optimal_rate +{rate}$", capsys.readouterr().out, re.M)
+  assert kept["search"]["eval_value_scale"] == 9.0
+  agent = main._restore(str(workdir))
+  own = examiners.EXAMINERS["tic_tac_toe"](agent, jax.random.key(0))
+  assert found["own"] == own
+  # What search does differs, what the networks say without it does not.
+  assert len({one["optimal_rate"] for one in found.values()}) == 3
+  assert len({one["policy_rate"] for one in found.values()}) == 1
 
 
 def test_model_error_is_written_beside_the_run(workdir, capsys):

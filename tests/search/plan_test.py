@@ -58,18 +58,19 @@ class World:
 
 
 @functools.partial(
-    jax.jit, static_argnames=("permuted", "policy", "deterministic", "mesh")
+    jax.jit,
+    static_argnames=("permuted", "policy", "deterministic", "mesh", "config"),
 )
 def _plan(
     seeds, rng_key, *, permuted=False, policy="gumbel", deterministic=True,
-    mesh=None,
+    mesh=None, config=CONFIG,
 ):  # fmt: skip
   world = World(jnp.float32(1.0), permuted)
   return plan_lib.plan(
       world,
       rng_key,
       world.node(seeds),
-      search=plan_lib.POLICIES[policy](CONFIG, deterministic=deterministic),
+      search=plan_lib.POLICIES[policy](config, deterministic=deterministic),
       num_simulations=16,
       mesh=mesh or make_mesh(jax.devices()[:1]),
   )
@@ -118,6 +119,18 @@ def test_invalid_slots_have_no_mass_and_no_visits(policy):
     there = np.asarray(world.node(states[:, node]).invalid)
     reached = np.asarray(plan.tree.node_visits[:, node] > 0)
     assert not (_visits(plan)[:, node][there & reached[:, None]]).any()
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_values_have_a_scale_of_their_own_in_evaluation(deterministic):
+  loud = dataclasses.replace(CONFIG, value_scale=10 * CONFIG.value_scale)
+  both = dataclasses.replace(CONFIG, eval_value_scale=loud.value_scale)
+  quiet, loud, both = (
+      _plan(SEEDS, KEY, deterministic=deterministic, config=config).policy
+      for config in (CONFIG, loud, both)
+  )
+  assert not np.allclose(quiet, loud)
+  np.testing.assert_array_equal(both, loud if deterministic else quiet)
 
 
 def test_improvement_is_what_search_added_to_the_prior():
