@@ -84,21 +84,24 @@ def _dqn(config: Config) -> None:
 
 
 def _muzero(config: Config) -> None:
-  config.num_steps, config.eval_every = 49_152, 6144
+  config.num_steps, config.eval_every = 49_152, 12_288
   config.env.num_lanes = 16
   config.model.width = 64
-  config.model.max_return = 400.0
+  config.model.max_return = 100.0
   config.search.num_simulations = 8
-  config.search.num_eval_simulations = 16
+  config.search.num_eval_simulations = 8
   config.search.max_considered = 2
-  config.search.rescale_values = True
+  # Of two moves, one has the better value, be it by a hair: stretched to 0 and
+  # 1, the noise of the value alone would decide.
+  config.search.rescale_values = False
+  config.search.value_scale = 0.04
   config.self_play.num_plies = 8
   config.replay.capacity = 49_152
   config.replay.batch_size = 128
   config.replay.min_size = 2048
   config.learn.unroll_steps = 5
-  config.learn.td_steps = 10
-  config.learn.discount = 0.997
+  config.learn.td_steps = 40
+  config.learn.discount = 0.99
   config.learn.updates_per_env_step = 1 / 4
   config.learn.learning_rate = 2e-3
   config.learn.weight_decay = 1e-4
