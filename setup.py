@@ -44,6 +44,10 @@ EXTRAS_REQUIRE = {
     ],
     # Board games whose rules run on the accelerator.
     "board": ["pgx>=2.6,<3"],
+    # Games of one player on the accelerator, and the losses of the baselines that
+    # play them. An extra, since gymnax asks for JAX below 0.12 and nothing else
+    # here does.
+    "solo": ["gymnax>=1.0.1,<2", "rlax>=0.1.9,<0.2"],
     # Labels the positions of connect four, once; AGPL, and nothing of mulearn
     # imports it.
     "solver": ["bitbully>=0.0.79,<0.1"],

@@ -22,7 +22,7 @@ from mulearn.act.self_play import Lanes
 from mulearn.checkpoint import Checkpointer
 from mulearn.config import Config, PriorConfig
 from mulearn.env import symmetry
-from mulearn.learn import board_round, target_network
+from mulearn.learn import board_round, learners, target_network
 from mulearn.learn.board_step import BoardLearner
 from mulearn.learn.optimizer import make_optimizer
 from mulearn.model.board_networks import Predictor
@@ -114,6 +114,7 @@ def begin(
       the devices cannot share its lanes and its replay evenly.
   """
   check_learned_world(config)
+  learners.check(config)
   mesh = make_mesh() if mesh is None else mesh
   make = functools.partial(fresh, config)
   places = layout(jax.eval_shape(make, init_key, start_key), mesh)
@@ -185,7 +186,7 @@ def restore_networks(
 
 def check_learned_world(config: Config) -> None:
   """Raises a ValueError where what needs a learned world has none."""
-  if config.model.kind != "simulator":
+  if config.model.kind == "world":
     return
   for name, value, why in (
       (
@@ -203,8 +204,8 @@ def check_learned_world(config: Config) -> None:
   ):
     if value:
       raise ValueError(
-          f"{name} is {value:g} but model.kind is 'simulator': {why}. Set it to"
-          " 0, or model.kind to 'world'."
+          f"{name} is {value:g} but model.kind is {config.model.kind!r}: {why}."
+          " Set it to 0, or model.kind to 'world'."
       )
 
 
@@ -254,11 +255,11 @@ def learner_of(config: Config) -> BoardLearner:
   """How a run learns."""
   num_rounds = -(-config.num_steps // moves_per_round(config))
   num_updates = num_rounds * updates_per_round(config)
-  return BoardLearner(
+  return learners.learner_class(config.model.kind)(
       optimizer=make_optimizer(config.learn, PriorConfig(), num_updates),
       config=config.learn,
       support=Support(config.model.num_bins, config.model.max_return),
-      symmetries=symmetry.SYMMETRIES[config.env.name],
+      symmetries=symmetry.SYMMETRIES.get(config.env.name),
       dtype=config.model.dtype,
   )
 

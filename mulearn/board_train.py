@@ -23,7 +23,7 @@ from mulearn.act.board_agent import BoardAgent
 from mulearn.board_run import BoardRun
 from mulearn.checkpoint import Checkpointer, CheckpointError, SignalGuard
 from mulearn.config import Config
-from mulearn.evaluate.examiners import EXAMINERS
+from mulearn.evaluate.examiners import EXAMINERS, score_name
 from mulearn.metrics import JsonLinesWriter, MultiWriter, TensorBoardWriter
 from mulearn.progress import Progress
 from mulearn.replay.buffer import num_moves
@@ -125,8 +125,7 @@ def run_experiment(config: Config, workdir: pathlib.Path) -> dict[str, Any]:
       stack.callback(writer.close)
 
       def show(stage, done, unused_total, unused_metrics):
-        rate = run.curve[-1]["optimal_rate"] if run.curve else None
-        progress.update(done, success=rate, stage=stage)
+        progress.update(done, success=_success(run), stage=stage)
 
       return train_lib.Hooks(writer, lambda: guard.stop, show)
 
@@ -143,11 +142,12 @@ def summarise(run: BoardRun) -> dict[str, Any]:
     run: finished.
 
   Returns:
-    The config, the cost, the curve, its last point and the worst
-    `optimal_rate` of the last quarter of training.
+    The config, the cost, the curve, its last point and the worst score (see
+    `examiners.score_name`) of the last quarter of training.
   """
   start = 0.75 * run.config.num_steps
-  late = [p["optimal_rate"] for p in run.curve if p["env_steps"] >= start]
+  name = score_name(run.curve[-1])
+  late = [p[name] for p in run.curve if p["env_steps"] >= start]
   return {
       "config": dataclasses.asdict(run.config),
       "seed": run.config.seed,
@@ -210,6 +210,11 @@ def config_from_dict(kind: type, values: Mapping[str, Any]) -> Any:
   )
 
 
+def _success(run: BoardRun) -> float | None:
+  """The newest share of optimal moves, where moves can be optimal."""
+  return run.curve[-1].get("optimal_rate") if run.curve else None
+
+
 def _is_due(run: BoardRun) -> bool:
   """Whether the run is examined now: at its ends and every so many moves."""
   config, now = run.config, run.env_steps
@@ -220,7 +225,7 @@ def _is_due(run: BoardRun) -> bool:
 
 
 def _examine(run: BoardRun, rng_key: Array, hooks: train_lib.Hooks) -> None:
-  """Adds a point to the curve: the agent against perfect play."""
+  """Adds a point to the curve: against perfect play, or what it earns."""
   found = EXAMINERS[run.config.env.name](run.agent, rng_key)
   point = {"env_steps": run.env_steps, **found}
   run.curve.append(point | {"seconds": run.seconds})
@@ -261,7 +266,7 @@ def _writer(workdir: pathlib.Path, run: BoardRun) -> MultiWriter:
   looked = {point["env_steps"] for point in run.curve}
 
   def keep(line: Mapping[str, float]) -> bool:
-    lost = "optimal_rate" in line and line["env_steps"] not in looked
+    lost = score_name(line) in line and line["env_steps"] not in looked
     return line["env_steps"] <= now and not lost
 
   step = int(run.state.step)

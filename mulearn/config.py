@@ -49,7 +49,8 @@ class PriorConfig:
 class ModelConfig:
   """The learned world."""
 
-  kind: str = "world"  # world (MuZero) or, on boards, simulator (AlphaZero)
+  kind: str = "world"  # world (MuZero) or, on the device, simulator
+  # (AlphaZero) or a baseline that does not search: ppo, a2c, dqn
   width: int = 128  # of the latent and of every hidden layer
   max_facts: int = 48  # facts of an observation that are read
   max_history: int = 16  # newest commands of the game that are remembered
@@ -88,6 +89,7 @@ class SelfPlayConfig:
   opening_plies: int = 8  # most of them; their number is drawn from 1 to this
   temperature: float = 1.0  # of the search policy that moves are drawn from
   temperature_plies: int = 4  # moves until the searched move itself is played
+  epsilon: float = 0.4  # chance of a random move, in the boldest lane of DQN
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -121,6 +123,9 @@ class LearnConfig:
   max_grad_norm: float = 5.0  # of each group of parameters
   gate_learning_rate: float = 0.02  # of the trust
   updates_per_env_step: float = 0.5  # optimiser steps an environment step
+  num_minibatches: int = 4  # of an epoch of PPO over a round; 1 for A2C
+  clip_ratio: float = 0.2  # how far PPO may turn the odds of a move
+  entropy_weight: float = 0.0  # of the policy's entropy, for PPO and A2C
   target_decay: float = 0.0  # share of the target network that an optimiser
   # step keeps; it searches in place of the newest; 0 for none
   value_weight: float = 0.5  # weights of the loss's terms; policy has 1

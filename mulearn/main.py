@@ -14,10 +14,10 @@ from ml_collections import config_flags
 
 from mulearn import board_train, study, train
 from mulearn import run as run_lib
+from mulearn.act.board_agent import games_on_device
 from mulearn.checkpoint import CheckpointError
 from mulearn.config import Config
-from mulearn.env import board
-from mulearn.env.base import JavaNotFoundError
+from mulearn.env.base import JavaNotFoundError, PackageNotFoundError
 from mulearn.evaluate import report
 from mulearn.lm import WeightsError
 from mulearn.prior.cache import default_directory
@@ -32,7 +32,8 @@ flags.mark_flags_as_required(["config", "workdir"])
 
 # What a user can mend: told in one line, without a traceback.
 _PLAIN_ERRORS = (
-    CheckpointError, JavaNotFoundError, WeightsError, FloatingPointError,
+    CheckpointError, JavaNotFoundError, PackageNotFoundError, WeightsError,
+    FloatingPointError,
 )  # fmt: skip
 
 
@@ -44,7 +45,7 @@ def main(argv: list[str]) -> None:
   _use_compilation_cache()
   config, workdir = _CONFIG.value, pathlib.Path(_WORKDIR.value)
   try:
-    run = _run_board if config.env.name in board.GAMES else _run_text
+    run = _run_board if config.env.name in games_on_device() else _run_text
     run(config, workdir)
   except train.Interrupted:
     sys.exit(f"Stopped and saved. The same command continues in {workdir}.")
@@ -61,15 +62,22 @@ def _run_text(config: Config, workdir: pathlib.Path) -> None:
 
 
 def _run_board(config: Config, workdir: pathlib.Path) -> None:
-  """One run on a board, examined against perfect play."""
+  """One run of a game on the device, examined as the game can be."""
   results = board_train.run_experiment(config, workdir)
   final = results["final"]
-  print(
-      f"Optimal moves {final['optimal_rate']:.2%} with search,"
-      f" {final['policy_rate']:.2%} without; at worst"
-      f" {results['worst_of_last_quarter']:.2%} in the last quarter."
-      f" {results['seconds']:.0f} s."
-  )
+  worst = results["worst_of_last_quarter"]
+  if "mean_return" in final:
+    says = (
+        f"Mean return {final['mean_return']:.1f} +- {final['return_error']:.1f}"
+        f" (standard error); at worst {worst:.1f} in the last quarter."
+    )
+  else:
+    says = (
+        f"Optimal moves {final['optimal_rate']:.2%} with search,"
+        f" {final['policy_rate']:.2%} without; at worst {worst:.2%} in the last"
+        " quarter."
+    )
+  print(f"{says} {results['seconds']:.0f} s.")
   print(f"Results and metrics are in {workdir}.")
 
 

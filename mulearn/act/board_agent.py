@@ -1,7 +1,8 @@
 """The agent of a board: networks, model and search as one thing that plans.
 
 The two kinds of model differ in what they read at the root and in nothing else:
-the rules need the state, a learned world the view of it.
+the rules need the state, a learned world the view of it. Games of one player
+are boards, too; a baseline plays without a search (`act.bare`).
 """
 
 from collections.abc import Callable
@@ -13,8 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mulearn.act import bare
 from mulearn.config import Config, SearchConfig
-from mulearn.env import board
+from mulearn.env import board, solo
 from mulearn.env.base import Environment
 from mulearn.model.base import Model
 from mulearn.model.board_networks import (
@@ -33,19 +35,26 @@ from mulearn.types import Array, Node, Plan, PyTree
 PlanFn = Callable[[Array, PyTree], Plan]
 
 
+def games_on_device() -> dict[str, Callable[[], Environment]]:
+  """Boards and games of one player, by name."""
+  return board.GAMES | solo.GAMES
+
+
 @functools.cache  # One object a game, so that compiled programs are shared.
 def make_environment(name: str) -> Environment:
-  """The board game of that name.
+  """The game on the device of that name.
 
   Raises:
     ValueError: if there is none.
+    PackageNotFoundError: if what it is made of is not installed.
   """
-  if name not in board.GAMES:
+  games = games_on_device()
+  if name not in games:
     raise ValueError(
         f"config.env.name is {name!r}, which is no board game; there are"
-        f" {', '.join(board.GAMES)}."
+        f" {', '.join(games)}."
     )
-  return board.GAMES[name]()
+  return games[name]()
 
 
 def make_networks(config: Config, rng_key: Array) -> Predictor:
@@ -70,11 +79,12 @@ class BoardSettings:
 
   Attributes:
     environment: the rules.
-    kind: of the model, "simulator" or "world".
+    kind: of the model, "simulator" or "world", or a baseline.
     support: of the categorical values.
     discount: of one move.
     search: the numbers of search.
     dtype: of the networks' matrices while searching.
+    epsilon: how often the boldest lane of a baseline strays.
   """
 
   environment: Environment
@@ -83,6 +93,7 @@ class BoardSettings:
   discount: float
   search: SearchConfig
   dtype: str
+  epsilon: float
 
   @classmethod
   def from_config(cls, config: Config) -> "BoardSettings":
@@ -94,24 +105,26 @@ class BoardSettings:
         discount=config.learn.discount,
         search=config.search,
         dtype=config.model.dtype,
+        epsilon=config.self_play.epsilon,
     )
 
   def model(self, networks: Predictor) -> Model:
     """The model that these parameters make."""
     networks = with_kernels_in(networks, self.dtype)
-    if self.kind == "simulator":
+    if self.kind != "world":
       return SimulatorModel(
           networks, self.environment, self.support, self.discount
       )
     assert isinstance(networks, Imaginer)  # `make_networks` saw to it.
-    return BoardWorldModel(networks, self.support, self.discount)
+    turn = 1.0 if self.environment.num_players == 1 else -1.0
+    return BoardWorldModel(networks, self.support, self.discount, turn)
 
   def root(self, networks: Predictor, rng_key: Array, state: PyTree) -> Node:
     """The nodes of environment states `[B]`, with no prior but the head."""
     planes = jax.vmap(self.environment.observation)(state)
     invalid = jax.vmap(self.environment.invalid)(state)
-    is_rules = self.kind == "simulator"
-    observation = state if is_rules else BoardObservation(planes, invalid)
+    is_world = self.kind == "world"
+    observation = BoardObservation(planes, invalid) if is_world else state
     prior_logits = jnp.zeros(invalid.shape)
     return self.model(networks).root(rng_key, observation, prior_logits)
 
@@ -151,6 +164,8 @@ class BoardSettings:
       mesh: jax.sharding.Mesh | None,
   ) -> Plan:
     """Searches from the nodes of real positions `[B]`, as `plan` does."""
+    if self.kind in bare.RULES:
+      return bare.RULES[self.kind](rng_key, root, deterministic, self.epsilon)
     search = plan_lib.POLICIES[self.search.policy](
         self.search, deterministic=deterministic
     )

@@ -24,11 +24,13 @@ class Lanes(NamedTuple):
     state: of the environment, `[B, ...]`.
     ply: moves since the game began, `[B]`.
     num_random: moves at the start of the game that are random, `[B]`.
+    earned: rewards since the game began, `[B]`.
   """
 
   state: PyTree
   ply: Array
   num_random: Array
+  earned: Array
 
 
 def start(
@@ -47,6 +49,7 @@ def start(
       state=jax.vmap(environment.init)(jax.random.split(game_key, num_lanes)),
       ply=jnp.zeros(num_lanes, jnp.int32),
       num_random=jnp.where(opens, count, 0),
+      earned=jnp.zeros(num_lanes),
   )
 
 
@@ -71,27 +74,33 @@ def play(
 
   Returns:
     The lanes, the moves `[B, T]`, and counts: `games` that ended, of them
-    `drawn`, and `cut`.
+    `drawn` (or, with one player, what they `earned` in all), and `cut`.
   """
 
-  def ply(lanes: Lanes, rng_key: Array) -> tuple[Lanes, Trajectory]:
+  def ply(
+      lanes: Lanes, rng_key: Array
+  ) -> tuple[Lanes, tuple[Trajectory, Array]]:
     plan_key, move_key, start_key = jax.random.split(rng_key, 3)
     searched = plan(plan_key, lanes.state)
     action = _choose(move_key, lanes, searched, environment, config)
     after, move = _step(environment, lanes, searched, action, step_limit)
     fresh = start(environment, start_key, action.shape[0], config)
     is_new = (move.discount == 0.0) | move.truncated
-    return jax.tree.map(lambda a, b: _where(is_new, a, b), fresh, after), move
+    lanes = jax.tree.map(lambda a, b: _where(is_new, a, b), fresh, after)
+    return lanes, (move, jnp.sum(jnp.where(is_new, after.earned, 0.0)))
 
   keys = jax.random.split(rng_key, config.num_plies)
-  lanes, moves = jax.lax.scan(ply, lanes, keys)
+  lanes, (moves, earned) = jax.lax.scan(ply, lanes, keys)
   moves = jax.tree.map(lambda x: jnp.moveaxis(x, 0, 1), moves)
   ended = moves.discount == 0.0
   counts = {
       "games": jnp.sum(ended | moves.truncated),
-      "drawn": jnp.sum(ended & (moves.reward == 0.0)),
       "cut": jnp.sum(moves.truncated),
   }
+  if environment.num_players == 1:
+    counts["earned"] = jnp.sum(earned)
+  else:
+    counts["drawn"] = jnp.sum(ended & (moves.reward == 0.0))
   return lanes, moves, counts
 
 
@@ -126,6 +135,7 @@ def _step(
   player = jax.vmap(environment.current_player)
   turn = jnp.where(player(before) == player(state), 1.0, -1.0)
   ply = lanes.ply + 1
+  reward = jax.vmap(environment.reward)(state)
   move = Trajectory(
       observation=jax.vmap(environment.observation)(before),
       prior_logits=jnp.zeros(plan.policy.shape),
@@ -134,12 +144,12 @@ def _step(
       improvement=plan.improvement,
       value=plan_lib.improved_value(plan),
       action=action,
-      reward=jax.vmap(environment.reward)(state),
+      reward=reward,
       discount=jnp.where(over, 0.0, turn),
       truncated=(ply >= step_limit) & ~over,
       held_out=jnp.zeros(over.shape, bool),
   )
-  return Lanes(state, ply, lanes.num_random), move
+  return Lanes(state, ply, lanes.num_random, lanes.earned + reward), move
 
 
 def _where(condition: Array, a: Array, b: Array) -> Array:

@@ -32,6 +32,10 @@ class JavaNotFoundError(OSError):
   """No usable Java runtime; the message names the remedy."""
 
 
+class PackageNotFoundError(ImportError):
+  """A package of an extra is not installed; the message names the remedy."""
+
+
 class WorkerFailedError(RuntimeError):
   """A worker process died, or hung, again and again within one request.
 

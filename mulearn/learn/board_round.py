@@ -83,6 +83,7 @@ class Static:
   def __init__(self, learner: BoardLearner):
     self.learner = learner
     self._key = (
+        type(learner),
         learner.optimizer,
         learner.config,
         learner.support,

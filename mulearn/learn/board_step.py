@@ -1,5 +1,6 @@
 """The optimiser step of a board: sample, turn, target, loss, update."""
 
+from collections.abc import Callable
 import dataclasses
 
 import jax
@@ -26,7 +27,7 @@ class BoardLearner:
     optimizer: from `make_optimizer`.
     config: of the targets and the loss.
     support: of value and reward.
-    symmetries: of the board.
+    symmetries: of the board; None without any.
     dtype: of the networks' matrices in the loss; parameters stay float32.
     axis: of the mesh, over which gradients are averaged; None on one shard.
   """
@@ -34,7 +35,7 @@ class BoardLearner:
   optimizer: optax.GradientTransformation
   config: LearnConfig
   support: Support
-  symmetries: Symmetries
+  symmetries: Symmetries | None
   dtype: str
   axis: str | None = None
 
@@ -52,6 +53,22 @@ class BoardLearner:
       The next state; the loss, its terms and the gradient norm as scalars, and
       `value_error` `[B]`.
     """
+    return self.descend(state, self.objective(state, trajectory, weights))
+
+  def objective(
+      self, state: TrainState, trajectory: Trajectory, weights: Array
+  ) -> Callable[[PyTree], tuple[Array, dict[str, Array]]]:
+    """The loss on sequences as a function of the parameters.
+
+    Args:
+      state: before the step.
+      trajectory: sequences `[B, T]`.
+      weights: importance of each sequence, `[B]`.
+
+    Returns:
+      parameters -> the loss `[]` and its terms, `value_error` `[B]` included.
+    """
+    del state  # What is taught depends on the sequences alone.
     targets = make_targets(
         trajectory,
         discount=self.config.discount,
@@ -68,6 +85,14 @@ class BoardLearner:
           config=self.config, support=self.support,
       )  # fmt: skip
 
+    return loss
+
+  def descend(
+      self,
+      state: TrainState,
+      loss: Callable[[PyTree], tuple[Array, dict[str, Array]]],
+  ) -> tuple[TrainState, dict[str, Array]]:
+    """One step of the optimiser down a loss with metrics."""
     gradients, metrics = jax.grad(loss, has_aux=True)(state.params)
     if self.axis is not None:
       gradients = jax.lax.pmean(gradients, self.axis)
@@ -107,8 +132,10 @@ class BoardLearner:
       state, memory = carry
       sample_key, turn_key = jax.random.split(rng_key)
       sample = replay.sample(memory, sample_key)
-      turned = augment(turn_key, sample.trajectory, self.symmetries)
-      state, metrics = self.train_step(state, turned, sample.weights)
+      moves = sample.trajectory
+      if self.symmetries is not None:
+        moves = augment(turn_key, moves, self.symmetries)
+      state, metrics = self.train_step(state, moves, sample.weights)
       error = metrics["value_error"]
       memory = replay.update(memory, sample.indices, error)
       return (state, memory), metrics | {"value_error": error.mean()}

@@ -185,4 +185,7 @@ def with_kernels_in(networks: Predictor, dtype: str) -> Predictor:
 NETWORKS: dict[str, type[Predictor]] = {
     "simulator": Predictor,
     "world": Imaginer,
+    "ppo": Predictor,
+    "a2c": Predictor,
+    "dqn": Predictor,  # Its policy head says Q-values.
 }

@@ -1,4 +1,4 @@
-"""MuZero on the seam: a learned world of a board of two alternating players.
+"""MuZero on the seam: a learned world of a game on the device.
 
 Schrittwieser et al. 2020, "Mastering Atari, Go, chess and shogi by planning
 with a learned model", https://arxiv.org/abs/1911.08265. Which moves are legal is
@@ -38,11 +38,13 @@ class BoardWorldModel:
     networks: the parameters.
     support: of the categorical value and reward.
     discount: of one move, before the sign of the turn.
+    turn: that sign: -1 where two players alternate, 1 where there is one.
   """
 
   networks: Imaginer
   support: Support = dataclasses.field(metadata={"static": True})
   discount: float = dataclasses.field(metadata={"static": True})
+  turn: float = dataclasses.field(default=-1.0, metadata={"static": True})
 
   def root(
       self, rng_key: Array, observation: BoardObservation, prior_logits: Array
@@ -73,8 +75,8 @@ class BoardWorldModel:
         value,
         jnp.zeros(policy.shape, bool),
         reward=self.support.to_scalar(reward),
-        # The value of the next node is the opponent's.
-        discount=-self.discount * jax.nn.sigmoid(goes_on),
+        # The value of the next node may be the opponent's.
+        discount=self.turn * self.discount * jax.nn.sigmoid(goes_on),
     )
 
   def _node(self, latent, logits, value, invalid, *, reward, discount) -> Node:

@@ -15,8 +15,8 @@ import numpy as np
 from mulearn import board_run
 from mulearn import run as run_lib
 from mulearn.act import agent as agent_lib
+from mulearn.act.board_agent import games_on_device
 from mulearn.config import Config
-from mulearn.env import board
 from mulearn.learn import board_round
 from mulearn.learn.step import learn_from_replay
 from mulearn.lm import forward, rules, size
@@ -67,7 +67,7 @@ def programs(config: Config, mesh: Mesh, num_hosts: int = 1) -> Programs:
     ValueError: the devices cannot share the work evenly; it says what can be
       changed.
   """
-  if config.env.name in board.GAMES:
+  if config.env.name in games_on_device():
     return _board(config, mesh)
   return _text(config, mesh, num_hosts)
 

@@ -121,9 +121,12 @@ def improved_value(plan: Plan) -> Array:
 
   The mean over simulations, `plan.value`, includes those that tried bad moves
   on purpose; here each visited move counts by the policy that search returns.
-  Danihelka et al. 2022, https://openreview.net/forum?id=bERaNdoegnO.
+  Danihelka et al. 2022, https://openreview.net/forum?id=bERaNdoegnO. Where
+  nobody searched there is no tree, and it is `plan.value`.
   """
   tree = plan.tree
+  if tree is None:
+    return plan.value
   visited = tree.children_visits[:, 0] > 0
   q_values = (
       tree.children_rewards[:, 0]
