@@ -15,7 +15,9 @@ The same command, started again after a stop or a kill, resumes in this order:
 
 A checkpoint is one Orbax directory, `<step>` (`<step>.1` for a second one of
 the same step), that appears whole by a rename or not at all; `snapshot.py`
-says what is in it.
+says what is in it. Several processes, of several hosts, save and restore
+together: each writes and reads its own parts of the arrays, the first of them
+names, renames and removes.
 """
 
 from collections.abc import Mapping
@@ -30,9 +32,9 @@ from typing import Any
 
 from absl import logging
 from etils import epath
-import jax
 
 from mulearn import snapshot
+from mulearn.parallel import hosts
 from mulearn.types import PyTree
 
 # Step and, where a step was saved again, how often.
@@ -91,9 +93,9 @@ class Checkpointer:
       TypeError: if `host` holds something that JSON cannot.
     """
     _check_json(host)
-    path = self.directory / self._free_name(step)
     try:
       self._remove_leftovers()
+      path = self.directory / hosts.share(self._free_name(step))
       snapshot.write(path, arrays, host)
     except Exception as e:
       self._remove_leftovers()
@@ -122,15 +124,19 @@ class Checkpointer:
     """
     reasons = []
     names = self._names() if step is None else self._names_of(step)
-    for name in reversed(names):
+    for name in reversed(hosts.share(names)):
       path = self.directory / name
+      error = None
       try:
         host, manifest = snapshot.read_host(path)
         different = snapshot.differences(manifest, like, partial=partial)
         if not different:
           arrays = snapshot.read_arrays(path, manifest, like)
       except Exception as e:  # Damage takes any form.
-        reasons.append(self._set_aside(name, e))
+        error = e
+      if any(hosts.any_of([error is not None])):
+        error = error or ValueError("another process could not read it")
+        reasons.append(self._set_aside(name, error))
         continue
       if different:
         raise _config_error(path, different)
@@ -201,14 +207,14 @@ class Checkpointer:
   def _prune(self) -> None:
     good = [n for n in self._names() if n not in self._damaged]
     for name in [*good[: -self._keep], *self._damaged]:
-      if jax.process_index() == 0 and (self.directory / name).exists():
+      if hosts.is_leader() and (self.directory / name).exists():
         # Renamed first, so that a kill never leaves half a checkpoint behind.
         (self.directory / name).rename(self.directory / f"{name}.deleted")
     self._damaged.clear()
     self._remove_leftovers()
 
   def _remove_leftovers(self) -> None:
-    if jax.process_index() == 0:
+    if hosts.is_leader():
       for path in self.directory.iterdir():
         if any(mark in path.name for mark in _LEFTOVERS):
           path.rmtree(missing_ok=True)

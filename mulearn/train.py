@@ -25,6 +25,7 @@ from mulearn.learn.imitate import encode_episode
 from mulearn.learn.reanalyse import reanalyse
 from mulearn.learn.step import learn_from_batch, learn_from_replay
 from mulearn.metrics import Writer
+from mulearn.parallel import hosts
 from mulearn.prior.base import Prior
 from mulearn.replay import sequences
 from mulearn.replay.buffer import num_moves
@@ -266,12 +267,18 @@ class Saver:
 
   def maybe_save(self) -> None:
     """Saves if it is time or the run shall stop, which it then does."""
-    if self._hooks.should_stop():
-      self.save()
-      raise Interrupted
     waited = time.monotonic() - self._last
-    if waited >= self._run.config.checkpoint_every_seconds:
+    # A signal may have reached one of several processes, and clocks differ.
+    stops, is_time = hosts.any_of(
+        [
+            self._hooks.should_stop(),
+            waited >= self._run.config.checkpoint_every_seconds,
+        ]
+    )
+    if stops or is_time:
       self.save()
+    if stops:
+      raise Interrupted
 
   def save(self) -> None:
     """Saves now."""

@@ -14,6 +14,7 @@ from mulearn.learn.board_losses import board_loss, was_explored
 from mulearn.learn.targets import make_targets
 from mulearn.model.board_networks import with_kernels_in
 from mulearn.model.support import Support
+from mulearn.parallel.mesh import AxisName
 from mulearn.replay.buffer import Replay
 from mulearn.types import Array, PyTree, TrainState, Trajectory
 
@@ -28,7 +29,7 @@ class BoardLearner:
     support: of value and reward.
     symmetries: of the board.
     dtype: of the networks' matrices in the loss; parameters stay float32.
-    axis: of the mesh, over which gradients are averaged; None on one shard.
+    axis: over which gradients are averaged; None on one shard.
   """
 
   optimizer: optax.GradientTransformation
@@ -36,7 +37,7 @@ class BoardLearner:
   support: Support
   symmetries: Symmetries
   dtype: str
-  axis: str | None = None
+  axis: AxisName | None = None
 
   def train_step(
       self, state: TrainState, trajectory: Trajectory, weights: Array
