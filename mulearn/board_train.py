@@ -26,7 +26,9 @@ from mulearn.config import Config
 from mulearn.evaluate.examiners import EXAMINERS
 from mulearn.metrics import JsonLinesWriter, MultiWriter, TensorBoardWriter
 from mulearn.parallel import hosts
+from mulearn.parallel.compilations import Compilations
 from mulearn.parallel.mesh import make_mesh
+from mulearn.parallel.trace import Trace
 from mulearn.parallel.watch import Watch
 from mulearn.progress import Progress
 from mulearn.replay.buffer import num_moves
@@ -39,6 +41,7 @@ def train(
     *,
     begin: Callable[[BoardRun], train_lib.Hooks],
     watch: Watch | None = None,
+    trace: Trace | None = None,
 ) -> BoardRun:
   """Trains one run, or continues where it was stopped.
 
@@ -47,6 +50,7 @@ def train(
     workdir: its checkpoints are kept here.
     begin: told where the run begins or goes on, gives its hooks.
     watch: told of each round; nobody if None.
+    trace: profiles some rounds; none if None.
 
   Returns:
     The finished run.
@@ -56,7 +60,7 @@ def train(
     FloatingPointError: a loss is not finite; earlier checkpoints are kept.
   """
   keys = _Keys.from_seed(config.seed)
-  watch = watch or Watch()
+  watch, trace = watch or Watch(), trace or Trace(workdir)
   checkpointer = Checkpointer(
       workdir / "checkpoints", keep=config.num_checkpoints
   )
@@ -65,6 +69,7 @@ def train(
   run.restore(checkpointer)
   hooks = begin(run)
   saver = train_lib.Saver(run, checkpointer, hooks)
+  compilations = Compilations()
   clock = _Clock(run)
 
   while True:
@@ -77,13 +82,14 @@ def train(
     enough = int(num_moves(run.memory)) + board_run.moves_per_round(config)
     learns = enough >= config.replay.min_size
     watch.begin_round(run.env_steps)
-    found = board_run.play_and_learn(
-        run,
-        jax.random.fold_in(keys.act, run.env_steps),
-        jax.random.fold_in(keys.learn, run.env_steps),
-        num_updates=board_run.updates_per_round(config) if learns else 0,
-    )
-    metrics = train_lib.check_finite(found)
+    with compilations.during("A round", learns), trace.round(learns):
+      found = board_run.play_and_learn(
+          run,
+          jax.random.fold_in(keys.act, run.env_steps),
+          jax.random.fold_in(keys.learn, run.env_steps),
+          num_updates=board_run.updates_per_round(config) if learns else 0,
+      )
+      metrics = train_lib.check_finite(found)
     watch.end_round()
     clock.tick()
     hooks.writer.write(
@@ -96,12 +102,15 @@ def train(
   return run
 
 
-def run_experiment(config: Config, workdir: pathlib.Path) -> dict[str, Any]:
+def run_experiment(
+    config: Config, workdir: pathlib.Path, *, profile_rounds: int = 0
+) -> dict[str, Any]:
   """Trains a run with everything around it, and writes `results.json`.
 
   Args:
     config: of the run.
     workdir: everything is written below.
+    profile_rounds: rounds of which a profile is written to `profile/`.
 
   Returns:
     What `results.json` holds.
@@ -141,7 +150,8 @@ def run_experiment(config: Config, workdir: pathlib.Path) -> dict[str, Any]:
 
       return train_lib.Hooks(writer, lambda: guard.stop, show)
 
-    run = train(config, workdir, begin=begin, watch=watch)
+    trace = Trace(workdir / "profile", profile_rounds)
+    run = train(config, workdir, begin=begin, watch=watch, trace=trace)
   results = summarise(run)
   _write(workdir / "results.json", results)
   return results
@@ -239,9 +249,7 @@ def _examine(run: BoardRun, rng_key: Array, hooks: train_lib.Hooks) -> None:
   agent = run.agent
   if jax.process_count() > 1:  # Each examines at its part of the positions.
     networks = hosts.local(agent.networks)
-    agent = BoardAgent(
-        run.config, networks, make_mesh(jax.local_devices())
-    )
+    agent = BoardAgent(run.config, networks, make_mesh(jax.local_devices()))
   found = EXAMINERS[run.config.env.name](agent, rng_key)
   point = {"env_steps": run.env_steps, **found}
   run.curve.append(point | {"seconds": run.seconds})

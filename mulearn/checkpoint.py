@@ -123,7 +123,7 @@ class Checkpointer:
         none of that step, or if none of the checkpoints can be read.
     """
     reasons = []
-    names = self._names() if step is None else self._names_of(step)
+    names = self.names() if step is None else self._names_of(step)
     for name in reversed(hosts.share(names)):
       path = self.directory / name
       error = None
@@ -151,21 +151,22 @@ class Checkpointer:
 
   def latest_step(self) -> int | None:
     """The step of the newest checkpoint not known to be damaged, or None."""
-    names = [n for n in self._names() if n not in self._damaged]
+    names = [n for n in self.names() if n not in self._damaged]
     return _order(names[-1])[0] if names else None
 
   def close(self) -> None:
     """Removes what an interrupted save left; saves themselves never linger."""
     self._remove_leftovers()
 
-  def _names(self) -> list[str]:
+  def names(self) -> list[str]:
+    """The checkpoints, damaged ones included, from the oldest on."""
     names = [p.name for p in self.directory.iterdir()]
     return sorted(filter(_NAME.fullmatch, names), key=_order)
 
   def _names_of(self, step: int) -> list[str]:
-    names = [n for n in self._names() if _order(n)[0] == step]
+    names = [n for n in self.names() if _order(n)[0] == step]
     if not names:
-      steps = sorted({_order(n)[0] for n in self._names()})
+      steps = sorted({_order(n)[0] for n in self.names()})
       raise CheckpointError(
           f"{self.directory} has no checkpoint of step {step}; it has those of"
           f" {', '.join(map(str, steps)) or 'no step at all'}. A run keeps the"
@@ -176,7 +177,7 @@ class Checkpointer:
   def _free_name(self, step: int) -> str:
     # Never written over: between removing the old one and finishing the new
     # one, a kill would lose both.
-    repeats = [n for s, n in map(_order, self._names()) if s == step]
+    repeats = [n for s, n in map(_order, self.names()) if s == step]
     return f"{step}.{max(repeats) + 1}" if repeats else str(step)
 
   def _set_aside(self, name: str, error: Exception) -> str:
@@ -205,7 +206,7 @@ class Checkpointer:
     )
 
   def _prune(self) -> None:
-    good = [n for n in self._names() if n not in self._damaged]
+    good = [n for n in self.names() if n not in self._damaged]
     for name in [*good[: -self._keep], *self._damaged]:
       if hosts.is_leader() and (self.directory / name).exists():
         # Renamed first, so that a kill never leaves half a checkpoint behind.

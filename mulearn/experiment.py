@@ -23,19 +23,24 @@ _PLAIN_ERRORS = (
 )  # fmt: skip
 
 
-def run(config: Config, workdir: pathlib.Path) -> None:
+def run(
+    config: Config, workdir: pathlib.Path, *, profile_rounds: int = 0
+) -> None:
   """Runs a board or a study of text games, to its end or to a plain error.
 
   Args:
     config: of the experiment.
     workdir: everything is written below.
+    profile_rounds: of a board, of which a profile is written.
 
   Raises:
     SystemExit: it was stopped, or cannot go on; the message says which.
   """
   try:
-    start = _run_board if config.env.name in board.GAMES else _run_text
-    start(config, workdir)
+    if config.env.name in board.GAMES:
+      _run_board(config, workdir, profile_rounds)
+    else:
+      _run_text(config, workdir)
   except train.Interrupted:
     sys.exit(f"Stopped and saved. The same command continues in {workdir}.")
   except _PLAIN_ERRORS as error:
@@ -67,9 +72,13 @@ def _run_text(config: Config, workdir: pathlib.Path) -> None:
   print(f"Results, curves.png and tree.svg are in {workdir}.")
 
 
-def _run_board(config: Config, workdir: pathlib.Path) -> None:
+def _run_board(
+    config: Config, workdir: pathlib.Path, profile_rounds: int
+) -> None:
   """One run on a board, examined against perfect play."""
-  results = board_train.run_experiment(config, workdir)
+  results = board_train.run_experiment(
+      config, workdir, profile_rounds=profile_rounds
+  )
   if not hosts.is_leader():
     return
   final = results["final"]

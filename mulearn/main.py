@@ -31,6 +31,9 @@ _NUM_PROCESSES = flags.DEFINE_integer(
 _PROCESS_ID = flags.DEFINE_integer(
     "process_id", None, "Which of them this one is, from 0."
 )
+_PROFILE_ROUNDS = flags.DEFINE_integer(
+    "profile_rounds", 0, "Rounds of a board that DIR/profile shows TensorBoard."
+)
 flags.mark_flags_as_required(["config", "workdir"])
 
 
@@ -39,16 +42,14 @@ def main(argv: list[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError(f"Unknown arguments: {argv[1:]}.")
   logging.set_verbosity(logging.WARNING)  # Orbax tells of every file.
-  _use_compilation_cache()
-  try:
-    hosts.join(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
-  except ValueError as error:
-    sys.exit(f"{type(error).__name__}: {error}")
+  rounds = _prepare_jax()
   # Not before: pgx makes arrays where it is imported, and JAX must know of the
   # other processes by then.
   from mulearn import experiment
 
-  experiment.run(_CONFIG.value, pathlib.Path(_WORKDIR.value))
+  experiment.run(
+      _CONFIG.value, pathlib.Path(_WORKDIR.value), profile_rounds=rounds
+  )
 
 
 def _parse_flags(argv: list[str]) -> list[str]:
@@ -63,14 +64,22 @@ def _parse_flags(argv: list[str]) -> list[str]:
   return rest
 
 
-def _use_compilation_cache() -> None:
-  """Keeps compiled programs on disk, unless the user chose a place."""
+def _prepare_jax() -> int:
+  """Joins the other processes; returns how many rounds shall be profiled.
+
+  Compiled programs are kept on disk, unless the user chose a place.
+  """
   if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     from mulearn.prior.cache import default_directory
 
     path = default_directory() / "jax"
     jax.config.update("jax_compilation_cache_dir", str(path))
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+  try:
+    hosts.join(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
+  except ValueError as error:
+    sys.exit(f"{type(error).__name__}: {error}")
+  return _PROFILE_ROUNDS.value
 
 
 if __name__ == "__main__":

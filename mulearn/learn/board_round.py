@@ -155,9 +155,7 @@ def play_round(
   round_of_a_device = (
       round_of_a_shard
       if program.shards_a_device == 1
-      else functools.partial(
-          _rounds, program.shards_a_device, round_of_a_shard
-      )
+      else functools.partial(_rounds, program.shards_a_device, round_of_a_shard)
   )
   return jax.shard_map(
       round_of_a_device,

@@ -11,6 +11,7 @@ from mulearn.env.symmetry import Symmetries
 from mulearn.learn import target_network
 from mulearn.learn.augment import augment
 from mulearn.learn.board_losses import board_loss, was_explored
+from mulearn.learn.optimizer import unless_broken
 from mulearn.learn.targets import make_targets
 from mulearn.model.board_networks import with_kernels_in
 from mulearn.model.support import Support
@@ -50,8 +51,8 @@ class BoardLearner:
       weights: importance of each sequence, `[B]`.
 
     Returns:
-      The next state; the loss, its terms and the gradient norm as scalars, and
-      `value_error` `[B]`.
+      The next state, or the same if the gradient is not finite; the loss, its
+      terms and the gradient norm as scalars, and `value_error` `[B]`.
     """
     targets = make_targets(
         trajectory,
@@ -80,7 +81,8 @@ class BoardLearner:
     target = target_network.follow(
         state.target, params, self.config.target_decay
     )
-    return TrainState(params, opt_state, state.step + 1, target), metrics
+    after = TrainState(params, opt_state, state.step + 1, target)
+    return unless_broken(state, after, metrics["grad_norm"]), metrics
 
   def learn(
       self,
