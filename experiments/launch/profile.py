@@ -5,6 +5,7 @@
 """
 
 import argparse
+from collections.abc import Sequence
 import sys
 
 from experiments.launch import commands
@@ -20,9 +21,9 @@ def parser() -> argparse.ArgumentParser:
   return found
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> int:
   """Runs on every host; the profile of each is in its --workdir."""
-  options = parser().parse_args()
+  options = parser().parse_args(argv)
   workdirs = [w for w in options.main if w.startswith("--workdir=")]
   if not workdirs:
     sys.exit("After --, give the flags of mulearn.main, --workdir among them.")
@@ -36,7 +37,8 @@ def main() -> None:
       f"--zone={options.zone}", f"{options.name}:{profile}", "profile",
   ]  # fmt: skip
   commands.run_all([train, fetch], dry_run=options.dry_run)
+  return 0
 
 
 if __name__ == "__main__":
-  main()
+  sys.exit(main())

@@ -5,6 +5,8 @@
 """
 
 import argparse
+from collections.abc import Sequence
+import sys
 
 from experiments.launch import commands
 
@@ -20,9 +22,9 @@ def parser() -> argparse.ArgumentParser:
   return found
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> int:
   """Does it all; a command that fails leaves the TPU as it is."""
-  options = parser().parse_args()
+  options = parser().parse_args(argv)
   create = commands.tpu_vm(
       "create",
       options,
@@ -33,7 +35,8 @@ def main() -> None:
   if not options.keep:
     todo.append(commands.tpu_vm("delete", options, "--quiet"))
   commands.run_all(todo, dry_run=options.dry_run)
+  return 0
 
 
 if __name__ == "__main__":
-  main()
+  sys.exit(main())

@@ -5,6 +5,8 @@
 """
 
 import argparse
+from collections.abc import Sequence
+import sys
 
 from experiments.launch import commands
 
@@ -22,9 +24,9 @@ def parser() -> argparse.ArgumentParser:
   return found
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> int:
   """Hands the workload to the cluster, which restarts it if a host is lost."""
-  options = parser().parse_args()
+  options = parser().parse_args(argv)
   workload = [
       "xpk", "workload", "create", f"--cluster={options.cluster}",
       f"--workload={options.workload}", f"--tpu-type={options.tpu_type}",
@@ -34,7 +36,8 @@ def main() -> None:
       f"--command={commands.SET_UP} && {commands.main(options)}",
   ]  # fmt: skip
   commands.run_all([workload], dry_run=options.dry_run)
+  return 0
 
 
 if __name__ == "__main__":
-  main()
+  sys.exit(main())

@@ -5,6 +5,7 @@
 """
 
 import argparse
+from collections.abc import Sequence
 import subprocess
 import sys
 import time
@@ -24,9 +25,9 @@ def parser() -> argparse.ArgumentParser:
   return found
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> int:
   """Asks, trains, and deletes, until training ends with success."""
-  options = parser().parse_args()
+  options = parser().parse_args(argv)
   if not options.bucket:
     sys.exit(
         "--bucket is not given, and the disk of a spot TPU goes with it: name"
@@ -37,7 +38,7 @@ def main() -> None:
     commands.run(_queued("delete", options, "--force", "--quiet"),
                  dry_run=options.dry_run)  # fmt: skip
     if ended:
-      return
+      return 0
   sys.exit(f"Not at its end after {options.attempts} attempts.")
 
 
@@ -89,4 +90,4 @@ def _queued(verb: str, options: argparse.Namespace, *more: str) -> list[str]:
 
 
 if __name__ == "__main__":
-  main()
+  sys.exit(main())
