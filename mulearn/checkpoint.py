@@ -20,7 +20,7 @@ together: each writes and reads its own parts of the arrays, the first of them
 names, renames and removes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import errno
 import json
 import os
@@ -126,17 +126,14 @@ class Checkpointer:
     names = self.names() if step is None else self._names_of(step)
     for name in reversed(hosts.share(names)):
       path = self.directory / name
-      error = None
       try:
-        host, manifest = snapshot.read_host(path)
+        host, manifest = _together(snapshot.read_host, path)
         different = snapshot.differences(manifest, like, partial=partial)
         if not different:
-          arrays = snapshot.read_arrays(path, manifest, like)
+          named = _together(snapshot.load, path, manifest, like)
+          arrays = snapshot.verified(named, manifest, like)
       except Exception as e:  # Damage takes any form.
-        error = e
-      if any(hosts.any_of([error is not None])):
-        error = error or ValueError("another process could not read it")
-        reasons.append(self._set_aside(name, error))
+        reasons.append(self._set_aside(name, e))
         continue
       if different:
         raise _config_error(path, different)
@@ -255,6 +252,21 @@ class SignalGuard:
         "%s: saving, then stopping. Ctrl-C again stops at once.",
         signal.Signals(number).name,
     )
+
+
+def _together(read: Callable[..., Any], *arguments: Any) -> Any:
+  """What is read, or an error in all processes if one of them has one.
+
+  Else those that go on would wait for the one that does not, for ever.
+  """
+  found, error = None, None
+  try:
+    found = read(*arguments)
+  except Exception as e:
+    error = e
+  if any(hosts.any_of([error is not None])):
+    raise error or ValueError("another process could not read it")
+  return found
 
 
 def _order(name: str) -> tuple[int, int]:

@@ -77,10 +77,10 @@ def differences(
   return found
 
 
-def read_arrays(
+def load(
     path: os.PathLike[str], manifest: Manifest, like: PyTree
-) -> PyTree:
-  """Reads, verifies and places the arrays as `like` has them.
+) -> dict[str, Any]:
+  """Reads the arrays, placed as `like` has them, and does not trust them yet.
 
   Args:
     path: the checkpoint.
@@ -88,10 +88,7 @@ def read_arrays(
     like: pytree of arrays or `jax.ShapeDtypeStruct`s, without `differences`.
 
   Returns:
-    The arrays, in the structure of `like`.
-
-  Raises:
-    ValueError: if an array is not the one that was written.
+    The arrays by name, for `verified`.
   """
   named = _flatten(like)
   wanted = {k: _target(x) for k, x in named.items() if _size(manifest[k])}
@@ -99,11 +96,20 @@ def read_arrays(
   if wanted:
     with _orbax():
       loaded = ocp.load_checkpointables(path, {"arrays": wanted})["arrays"]
-  for name, leaf in named.items():
-    if name not in loaded:
-      loaded[name] = np.zeros(leaf.shape, leaf.dtype)
-  _verify(manifest, {name: loaded[name] for name in named})
-  leaves = [_place(loaded[name], leaf) for name, leaf in named.items()]
+  return {
+      name: loaded[name] if name in wanted else np.zeros(leaf.shape, leaf.dtype)
+      for name, leaf in named.items()
+  }
+
+
+def verified(named: dict[str, Any], manifest: Manifest, like: PyTree) -> PyTree:
+  """What `load` read, in the structure of `like`; all processes ask at once.
+
+  Raises:
+    ValueError: if an array is not the one that was written.
+  """
+  _verify(manifest, named)
+  leaves = [_place(named[name], leaf) for name, leaf in _flatten(like).items()]
   return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
 
@@ -213,6 +219,8 @@ def _sum_here(array: jax.Array | np.ndarray) -> int:
 
 def _sum_of_rows(rows: np.ndarray, first: int) -> int:
   rows = np.ascontiguousarray(np.atleast_1d(rows))
+  if not rows.size:
+    return 0
   rows = rows.reshape(len(rows), -1).view(np.uint8)
   return sum(zlib.crc32(row, first + i) for i, row in enumerate(rows)) % 2**32
 
