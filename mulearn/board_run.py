@@ -7,6 +7,7 @@ are one compiled program, and nothing leaves the device but metrics.
 import dataclasses
 import functools
 
+from absl import logging
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -45,6 +46,7 @@ class BoardRun:
     state: of the optimiser.
     memory: of the replay.
     lanes: the games being played.
+    num_shards: parts of lanes and replay that draw apart.
     env_steps: moves played so far, over all lanes.
     seconds: that the run has taken so far.
     curve: what each examination found, so far.
@@ -55,6 +57,7 @@ class BoardRun:
   state: TrainState
   memory: PyTree
   lanes: Lanes
+  num_shards: int = 1
   env_steps: int = 0
   seconds: float = 0.0
   curve: list[Point] = dataclasses.field(default_factory=list)
@@ -62,6 +65,7 @@ class BoardRun:
   def save(self, checkpointer: Checkpointer) -> None:
     """Writes everything that decides the next step."""
     host = {
+        "num_shards": self.num_shards,
         "env_steps": self.env_steps,
         "seconds": self.seconds,
         "curve": self.curve,
@@ -86,10 +90,29 @@ class BoardRun:
       return False
     _, (self.state, self.memory, self.lanes), host = found
     self.agent.networks = self.state.searcher
+    # Runs of one device did not always say so.
+    self._divide(host.get("num_shards", 1))
     self.env_steps = host["env_steps"]
     self.seconds = host["seconds"]
     self.curve = host["curve"]
     return True
+
+  def _divide(self, num_shards: int) -> None:
+    """Goes on with as many shards as there were, if the devices can."""
+    num_devices = self.agent.mesh.shape["data"]
+    if num_shards % num_devices == 0:
+      self.num_shards = num_shards
+    elif num_shards != self.num_shards:
+      logging.warning(
+          "The run was saved with %d shards, which %d devices cannot share"
+          " evenly. It goes on with %d: nothing learned or remembered is lost,"
+          " but its draws are others from here on. To move a run between"
+          " numbers of devices and keep its draws, begin it with"
+          " config.num_shards a multiple of them all.",
+          num_shards,
+          num_devices,
+          self.num_shards,
+      )
 
 
 def begin(
@@ -119,11 +142,13 @@ def begin(
   make = functools.partial(fresh, config)
   places = layout(jax.eval_shape(make, init_key, start_key), mesh)
   if mesh.size > 1:  # Nothing ever lies on one device whole.
-    make = jax.jit(make, out_shardings=places)
-  # Where a round will leave them, or the second round would compile again.
-  state, memory, lanes = jax.device_put(make(init_key, start_key), places)
+    arrays = jax.jit(make, out_shardings=places)(init_key, start_key)
+  else:  # Where a round will leave them, or the second would compile again.
+    arrays = jax.device_put(make(init_key, start_key), places)
+  state, memory, lanes = arrays
   agent = BoardAgent(config, state.searcher, mesh)
-  return BoardRun(config, agent, state, memory, lanes)
+  num_shards = config.num_shards or mesh.shape["data"]
+  return BoardRun(config, agent, state, memory, lanes, num_shards)
 
 
 def fresh(
@@ -285,7 +310,7 @@ def play_and_learn(
       run.lanes,
       act_key,
       learn_key,
-      program=program_of(config, num_updates, run.agent.mesh),
+      program=program_of(config, num_updates, run.agent.mesh, run.num_shards),
       learner=board_round.Static(learner_of(config)),
   )
   run.agent.networks = run.state.searcher
@@ -294,19 +319,34 @@ def play_and_learn(
 
 
 def program_of(
-    config: Config, num_updates: int, mesh: Mesh
+    config: Config, num_updates: int, mesh: Mesh, num_shards: int = 0
 ) -> board_round.Program:
   """What a round of the run does with so many optimiser steps on a mesh.
 
+  Args:
+    config: of the run.
+    num_updates: optimiser steps of the round.
+    mesh: the devices.
+    num_shards: parts of lanes and replay; 0 for one a device.
+
+  Returns:
+    The `Program`.
+
   Raises:
-    ValueError: if its devices cannot share the work evenly.
+    ValueError: if the devices cannot share the work evenly.
   """
-  num_shards = mesh.shape["data"]
+  num_shards = num_shards or mesh.shape["data"]
+  if num_shards % mesh.shape["data"]:
+    raise ValueError(
+        f"config.num_shards is {num_shards}, which {mesh.shape['data']} devices"
+        " cannot share evenly: make it a multiple of their number, or 0 for one"
+        " a device."
+    )
   num_reanalysed = reanalysed_per_round(config) if num_updates else 0
   if num_reanalysed % num_shards:
     raise ValueError(
         f"{num_reanalysed} stored moves are searched again in a round, which"
-        f" {num_shards} devices cannot share evenly: make"
+        f" {num_shards} shards cannot share evenly: make"
         " replay.reanalysed_per_env_step x env.num_lanes x self_play.num_plies"
         f" a multiple of {num_shards}."
     )
@@ -319,6 +359,7 @@ def program_of(
       num_updates,
       num_reanalysed // num_shards,
       mesh,
+      num_shards // mesh.shape["data"],
   )
 
 

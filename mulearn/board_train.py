@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 import contextlib
 import dataclasses
 import json
+import math
 import os
 import pathlib
 import time
@@ -25,6 +26,11 @@ from mulearn.checkpoint import Checkpointer, CheckpointError, SignalGuard
 from mulearn.config import Config
 from mulearn.evaluate.examiners import EXAMINERS, score_name
 from mulearn.metrics import JsonLinesWriter, MultiWriter, TensorBoardWriter
+from mulearn.parallel import hosts
+from mulearn.parallel.compilations import Compilations
+from mulearn.parallel.mesh import make_mesh
+from mulearn.parallel.trace import Trace
+from mulearn.parallel.watch import Watch
 from mulearn.progress import Progress
 from mulearn.replay.buffer import num_moves
 from mulearn.types import Array
@@ -35,6 +41,8 @@ def train(
     workdir: pathlib.Path,
     *,
     begin: Callable[[BoardRun], train_lib.Hooks],
+    watch: Watch | None = None,
+    trace: Trace | None = None,
 ) -> BoardRun:
   """Trains one run, or continues where it was stopped.
 
@@ -42,6 +50,8 @@ def train(
     config: of the run.
     workdir: its checkpoints are kept here.
     begin: told where the run begins or goes on, gives its hooks.
+    watch: told of each round; nobody if None.
+    trace: profiles some rounds; none if None.
 
   Returns:
     The finished run.
@@ -51,30 +61,37 @@ def train(
     FloatingPointError: a loss is not finite; earlier checkpoints are kept.
   """
   keys = _Keys.from_seed(config.seed)
+  watch, trace = watch or Watch(), trace or Trace(workdir)
   checkpointer = Checkpointer(
       workdir / "checkpoints", keep=config.num_checkpoints
   )
+  best = Checkpointer(workdir / "best", keep=1)
   run = board_run.begin(config, keys.init, keys.start)
   run.restore(checkpointer)
   hooks = begin(run)
   saver = train_lib.Saver(run, checkpointer, hooks)
+  compilations = Compilations()
   clock = _Clock(run)
 
   while True:
     if _is_due(run):
       _examine(run, jax.random.fold_in(keys.examine, run.env_steps), hooks)
       clock.tick()
+      _keep_best(run, best)
     if run.env_steps >= config.num_steps:
       break
     enough = int(num_moves(run.memory)) + board_run.moves_per_round(config)
     learns = enough >= config.replay.min_size
-    found = board_run.play_and_learn(
-        run,
-        jax.random.fold_in(keys.act, run.env_steps),
-        jax.random.fold_in(keys.learn, run.env_steps),
-        num_updates=board_run.updates_per_round(config) if learns else 0,
-    )
-    metrics = train_lib.check_finite(found)
+    watch.begin_round(run.env_steps)
+    with compilations.during("A round", learns), trace.round(learns):
+      found = board_run.play_and_learn(
+          run,
+          jax.random.fold_in(keys.act, run.env_steps),
+          jax.random.fold_in(keys.learn, run.env_steps),
+          num_updates=board_run.updates_per_round(config) if learns else 0,
+      )
+      metrics = train_lib.check_finite(found)
+    watch.end_round()
     clock.tick()
     hooks.writer.write(
         int(run.state.step), {"env_steps": run.env_steps, **metrics}
@@ -86,12 +103,15 @@ def train(
   return run
 
 
-def run_experiment(config: Config, workdir: pathlib.Path) -> dict[str, Any]:
+def run_experiment(
+    config: Config, workdir: pathlib.Path, *, profile_rounds: int = 0
+) -> dict[str, Any]:
   """Trains a run with everything around it, and writes `results.json`.
 
   Args:
     config: of the run.
     workdir: everything is written below.
+    profile_rounds: rounds of which a profile is written to `profile/`.
 
   Returns:
     What `results.json` holds.
@@ -115,8 +135,9 @@ def run_experiment(config: Config, workdir: pathlib.Path) -> dict[str, Any]:
   _write(workdir / "config.json", dataclasses.asdict(config))
   name = f"{config.env.name}, {config.model.kind}, seed {config.seed}"
   with (
-      Progress(name, config.num_steps) as progress,
+      Progress(name, config.num_steps, is_shown=hosts.is_leader()) as progress,
       SignalGuard() as guard,
+      Watch(agreed=(train_lib.Interrupted,)) as watch,
       contextlib.ExitStack() as stack,
   ):
 
@@ -129,7 +150,8 @@ def run_experiment(config: Config, workdir: pathlib.Path) -> dict[str, Any]:
 
       return train_lib.Hooks(writer, lambda: guard.stop, show)
 
-    run = train(config, workdir, begin=begin)
+    trace = Trace(workdir / "profile", profile_rounds)
+    run = train(config, workdir, begin=begin, watch=watch, trace=trace)
   results = summarise(run)
   _write(workdir / "results.json", results)
   return results
@@ -161,7 +183,10 @@ def summarise(run: BoardRun) -> dict[str, Any]:
 
 
 def restore_agent(
-    workdir: str | os.PathLike[str], step: int | None = None
+    workdir: str | os.PathLike[str],
+    step: int | None = None,
+    *,
+    best: bool = False,
 ) -> BoardAgent:
   """The agent of a run, with its newest parameters or those of a step.
 
@@ -169,6 +194,7 @@ def restore_agent(
     workdir: of the run, finished or not.
     step: environment steps of one of its checkpoints; a run keeps the newest
       `config.num_checkpoints`. None takes the newest.
+    best: takes the one that did best in an examination, kept in `best/`.
 
   Returns:
     The agent: `agent.plan(rng_key, state, num_simulations=None) -> Plan` for a
@@ -186,7 +212,7 @@ def restore_agent(
         " --workdir of one."
     )
   config = config_from_dict(Config, json.loads(path.read_text()))
-  checkpointer = Checkpointer(workdir / "checkpoints")
+  checkpointer = Checkpointer(workdir / ("best" if best else "checkpoints"))
   networks = board_run.restore_networks(config, checkpointer, step)
   if networks is None:
     raise CheckpointError(
@@ -226,10 +252,22 @@ def _is_due(run: BoardRun) -> bool:
 
 def _examine(run: BoardRun, rng_key: Array, hooks: train_lib.Hooks) -> None:
   """Adds a point to the curve: against perfect play, or what it earns."""
-  found = EXAMINERS[run.config.env.name](run.agent, rng_key)
+  agent = run.agent
+  if jax.process_count() > 1:  # Each examines at its part of the positions.
+    networks = hosts.local(agent.networks)
+    agent = BoardAgent(run.config, networks, make_mesh(jax.local_devices()))
+  found = EXAMINERS[run.config.env.name](agent, rng_key)
   point = {"env_steps": run.env_steps, **found}
   run.curve.append(point | {"seconds": run.seconds})
   hooks.writer.write(int(run.state.step), point)
+
+
+def _keep_best(run: BoardRun, best: Checkpointer) -> None:
+  """Saves the run apart where it has just done better than ever before."""
+  name = score_name(run.curve[-1])
+  *earlier, newest = (point[name] for point in run.curve)
+  if newest > max(earlier, default=-math.inf):
+    run.save(best)
 
 
 class _Keys(NamedTuple):
@@ -262,6 +300,8 @@ class _Clock:
 
 def _writer(workdir: pathlib.Path, run: BoardRun) -> MultiWriter:
   """Metrics up to where the run stands; later lines will be written again."""
+  if not hosts.is_leader():
+    return MultiWriter([])
   now = run.env_steps
   looked = {point["env_steps"] for point in run.curve}
 
@@ -279,7 +319,9 @@ def _writer(workdir: pathlib.Path, run: BoardRun) -> MultiWriter:
 
 
 def _write(path: pathlib.Path, value: Any) -> None:
-  """Writes JSON, whole or not at all."""
+  """Writes JSON, whole or not at all, once for all processes."""
+  if not hosts.is_leader():
+    return
   path.parent.mkdir(parents=True, exist_ok=True)
   temporary = path.with_name(f".{path.name}.new")
   temporary.write_text(json.dumps(value, indent=1) + "\n")

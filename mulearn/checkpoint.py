@@ -15,10 +15,12 @@ The same command, started again after a stop or a kill, resumes in this order:
 
 A checkpoint is one Orbax directory, `<step>` (`<step>.1` for a second one of
 the same step), that appears whole by a rename or not at all; `snapshot.py`
-says what is in it.
+says what is in it. Several processes, of several hosts, save and restore
+together: each writes and reads its own parts of the arrays, the first of them
+names, renames and removes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import errno
 import json
 import os
@@ -30,9 +32,9 @@ from typing import Any
 
 from absl import logging
 from etils import epath
-import jax
 
 from mulearn import snapshot
+from mulearn.parallel import hosts
 from mulearn.types import PyTree
 
 # Step and, where a step was saved again, how often.
@@ -91,9 +93,9 @@ class Checkpointer:
       TypeError: if `host` holds something that JSON cannot.
     """
     _check_json(host)
-    path = self.directory / self._free_name(step)
     try:
       self._remove_leftovers()
+      path = self.directory / hosts.share(self._free_name(step))
       snapshot.write(path, arrays, host)
     except Exception as e:
       self._remove_leftovers()
@@ -121,14 +123,15 @@ class Checkpointer:
         none of that step, or if none of the checkpoints can be read.
     """
     reasons = []
-    names = self._names() if step is None else self._names_of(step)
-    for name in reversed(names):
+    names = self.names() if step is None else self._names_of(step)
+    for name in reversed(hosts.share(names)):
       path = self.directory / name
       try:
-        host, manifest = snapshot.read_host(path)
+        host, manifest = _together(snapshot.read_host, path)
         different = snapshot.differences(manifest, like, partial=partial)
         if not different:
-          arrays = snapshot.read_arrays(path, manifest, like)
+          named = _together(snapshot.load, path, manifest, like)
+          arrays = snapshot.verified(named, manifest, like)
       except Exception as e:  # Damage takes any form.
         reasons.append(self._set_aside(name, e))
         continue
@@ -145,21 +148,22 @@ class Checkpointer:
 
   def latest_step(self) -> int | None:
     """The step of the newest checkpoint not known to be damaged, or None."""
-    names = [n for n in self._names() if n not in self._damaged]
+    names = [n for n in self.names() if n not in self._damaged]
     return _order(names[-1])[0] if names else None
 
   def close(self) -> None:
     """Removes what an interrupted save left; saves themselves never linger."""
     self._remove_leftovers()
 
-  def _names(self) -> list[str]:
+  def names(self) -> list[str]:
+    """The checkpoints, damaged ones included, from the oldest on."""
     names = [p.name for p in self.directory.iterdir()]
     return sorted(filter(_NAME.fullmatch, names), key=_order)
 
   def _names_of(self, step: int) -> list[str]:
-    names = [n for n in self._names() if _order(n)[0] == step]
+    names = [n for n in self.names() if _order(n)[0] == step]
     if not names:
-      steps = sorted({_order(n)[0] for n in self._names()})
+      steps = sorted({_order(n)[0] for n in self.names()})
       raise CheckpointError(
           f"{self.directory} has no checkpoint of step {step}; it has those of"
           f" {', '.join(map(str, steps)) or 'no step at all'}. A run keeps the"
@@ -170,7 +174,7 @@ class Checkpointer:
   def _free_name(self, step: int) -> str:
     # Never written over: between removing the old one and finishing the new
     # one, a kill would lose both.
-    repeats = [n for s, n in map(_order, self._names()) if s == step]
+    repeats = [n for s, n in map(_order, self.names()) if s == step]
     return f"{step}.{max(repeats) + 1}" if repeats else str(step)
 
   def _set_aside(self, name: str, error: Exception) -> str:
@@ -199,16 +203,16 @@ class Checkpointer:
     )
 
   def _prune(self) -> None:
-    good = [n for n in self._names() if n not in self._damaged]
+    good = [n for n in self.names() if n not in self._damaged]
     for name in [*good[: -self._keep], *self._damaged]:
-      if jax.process_index() == 0 and (self.directory / name).exists():
+      if hosts.is_leader() and (self.directory / name).exists():
         # Renamed first, so that a kill never leaves half a checkpoint behind.
         (self.directory / name).rename(self.directory / f"{name}.deleted")
     self._damaged.clear()
     self._remove_leftovers()
 
   def _remove_leftovers(self) -> None:
-    if jax.process_index() == 0:
+    if hosts.is_leader():
       for path in self.directory.iterdir():
         if any(mark in path.name for mark in _LEFTOVERS):
           path.rmtree(missing_ok=True)
@@ -248,6 +252,21 @@ class SignalGuard:
         "%s: saving, then stopping. Ctrl-C again stops at once.",
         signal.Signals(number).name,
     )
+
+
+def _together(read: Callable[..., Any], *arguments: Any) -> Any:
+  """What is read, or an error in all processes if one of them has one.
+
+  Else those that go on would wait for the one that does not, for ever.
+  """
+  found, error = None, None
+  try:
+    found = read(*arguments)
+  except Exception as e:
+    error = e
+  if any(hosts.any_of([error is not None])):
+    raise error or ValueError("another process could not read it")
+  return found
 
 
 def _order(name: str) -> tuple[int, int]:

@@ -156,6 +156,8 @@ class Config:
   eval_every: int = 1000  # environment steps between points of the curve
   checkpoint_every_seconds: float = 30.0  # between checkpoints
   num_checkpoints: int = 2  # newest that are kept; 2 survive a damaged one
+  num_shards: int = 0  # parts of a board's lanes and replay that draw apart,
+  # shared by the devices: fixed when a run begins; 0 is one a device
   env: EnvConfig = dataclasses.field(default_factory=EnvConfig)
   prior: PriorConfig = dataclasses.field(default_factory=PriorConfig)
   model: ModelConfig = dataclasses.field(default_factory=ModelConfig)

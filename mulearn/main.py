@@ -1,7 +1,9 @@
 """Runs an experiment: `python -m mulearn.main --config=FILE --workdir=DIR`.
 
 Any field of the config can be set: `--config.search.num_simulations=32`. The
-same command continues a run that was stopped.
+same command continues a run that was stopped. Several processes, one a host,
+run one experiment together: on a Cloud TPU they find each other, elsewhere each
+is told by `--coordinator`, `--num_processes` and `--process_id`.
 """
 
 import os
@@ -12,15 +14,7 @@ from absl import app, flags, logging
 import jax
 from ml_collections import config_flags
 
-from mulearn import board_train, study, train
-from mulearn import run as run_lib
-from mulearn.act.board_agent import games_on_device
-from mulearn.checkpoint import CheckpointError
-from mulearn.config import Config
-from mulearn.env.base import JavaNotFoundError, PackageNotFoundError
-from mulearn.evaluate import report
-from mulearn.lm import WeightsError
-from mulearn.prior.cache import default_directory
+from mulearn.parallel import hosts
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "The experiment, such as experiments/demo/config.py."
@@ -28,13 +22,19 @@ _CONFIG = config_flags.DEFINE_config_file(
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Where checkpoints, metrics and results go."
 )
+_COORDINATOR = flags.DEFINE_string(
+    "coordinator", None, "Host and port of process 0, of several processes."
+)
+_NUM_PROCESSES = flags.DEFINE_integer(
+    "num_processes", None, "How many processes run this command, one a host."
+)
+_PROCESS_ID = flags.DEFINE_integer(
+    "process_id", None, "Which of them this one is, from 0."
+)
+_PROFILE_ROUNDS = flags.DEFINE_integer(
+    "profile_rounds", 0, "Rounds of a board that DIR/profile shows TensorBoard."
+)
 flags.mark_flags_as_required(["config", "workdir"])
-
-# What a user can mend: told in one line, without a traceback.
-_PLAIN_ERRORS = (
-    CheckpointError, JavaNotFoundError, PackageNotFoundError, WeightsError,
-    FloatingPointError,
-)  # fmt: skip
 
 
 def main(argv: list[str]) -> None:
@@ -42,43 +42,16 @@ def main(argv: list[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError(f"Unknown arguments: {argv[1:]}.")
   logging.set_verbosity(logging.WARNING)  # Orbax tells of every file.
-  _use_compilation_cache()
-  config, workdir = _CONFIG.value, pathlib.Path(_WORKDIR.value)
-  try:
-    run = _run_board if config.env.name in games_on_device() else _run_text
-    run(config, workdir)
-  except train.Interrupted:
-    sys.exit(f"Stopped and saved. The same command continues in {workdir}.")
-  except _PLAIN_ERRORS as error:
-    sys.exit(f"{type(error).__name__}: {error}")
+  _prepare_jax()
+  # Not before: pgx makes arrays where it is imported, and JAX must know of the
+  # other processes by then.
+  from mulearn import experiment
 
-
-def _run_text(config: Config, workdir: pathlib.Path) -> None:
-  """A study of text games: every arm and seed, and the baselines."""
-  with run_lib.make_pool(config) as pool:
-    results = study.Study(config, workdir, pool).run()
-  report.print_table(results)
-  print(f"Results, curves.png and tree.svg are in {workdir}.")
-
-
-def _run_board(config: Config, workdir: pathlib.Path) -> None:
-  """One run of a game on the device, examined as the game can be."""
-  results = board_train.run_experiment(config, workdir)
-  final = results["final"]
-  worst = results["worst_of_last_quarter"]
-  if "mean_return" in final:
-    says = (
-        f"Mean return {final['mean_return']:.1f} +- {final['return_error']:.1f}"
-        f" (standard error); at worst {worst:.1f} in the last quarter."
-    )
-  else:
-    says = (
-        f"Optimal moves {final['optimal_rate']:.2%} with search,"
-        f" {final['policy_rate']:.2%} without; at worst {worst:.2%} in the last"
-        " quarter."
-    )
-  print(f"{says} {results['seconds']:.0f} s.")
-  print(f"Results and metrics are in {workdir}.")
+  experiment.run(
+      _CONFIG.value,
+      pathlib.Path(_WORKDIR.value),
+      profile_rounds=_PROFILE_ROUNDS.value,
+  )
 
 
 def _parse_flags(argv: list[str]) -> list[str]:
@@ -93,12 +66,18 @@ def _parse_flags(argv: list[str]) -> list[str]:
   return rest
 
 
-def _use_compilation_cache() -> None:
-  """Keeps compiled programs on disk, unless the user chose a place."""
+def _prepare_jax() -> None:
+  """Joins the other processes; compiled programs are kept on disk."""
   if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    from mulearn.prior.cache import default_directory
+
     path = default_directory() / "jax"
     jax.config.update("jax_compilation_cache_dir", str(path))
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+  try:
+    hosts.join(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
+  except ValueError as error:
+    sys.exit(f"{type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ class Progress:
       *,
       file: TextIO | None = None,
       seconds_between_lines: float = 10.0,
+      is_shown: bool = True,
   ):
     """Describes the work; nothing is shown before the `with`.
 
@@ -31,11 +32,13 @@ class Progress:
       num_steps: steps until it is done.
       file: where to draw; standard error if None.
       seconds_between_lines: between two lines where `file` is no terminal.
+      is_shown: False in processes whose work another one shows.
     """
     self._name = name
     self._num_steps = num_steps
     self._step = 0
     self._file = file or sys.stderr
+    self._is_shown = is_shown
     self._seconds_between_lines = seconds_between_lines
     self._success: float | None = None
     self._stage: str | None = None
@@ -47,7 +50,7 @@ class Progress:
     # Where the rate is measured from: the first update of a stage, so that
     # neither an earlier run nor a compilation counts.
     self._mark: tuple[float, int] | None = None
-    if self._file.isatty():
+    if self._is_shown and self._file.isatty():
       self._bar = rich.progress.Progress(
           rich.progress.TextColumn("{task.description}"),
           rich.progress.BarColumn(bar_width=20),
@@ -94,6 +97,8 @@ class Progress:
       self._print()
 
   def _print(self) -> None:
+    if not self._is_shown:
+      return
     self._printed = time.monotonic()
     print(f"{self._name}: {self._text()}", file=self._file, flush=True)
 

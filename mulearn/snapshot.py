@@ -1,8 +1,10 @@
 """One checkpoint on disk: arrays as Orbax writes them, the rest as JSON.
 
 `arrays` are stored flat, by name. `host` holds the caller's dict and, for each
-array, its shape, dtype and CRC-32, because a flipped bit in an array is not an
-error to anybody until somebody trains on it.
+array, its shape, dtype and a checksum, because a flipped bit in an array is not
+an error to anybody until somebody trains on it. The checksum is the sum of the
+CRC-32 of an array's rows, each begun with the row's number: processes that have
+rows of it apart can add up what each of them found, however rows are split.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,10 +20,12 @@ import jax.numpy as jnp
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
+from mulearn.parallel import hosts
 from mulearn.types import PyTree
 
-# Name of an array to its shape, dtype and CRC-32.
+# Name of an array to its shape, dtype and checksum, and what that is of.
 Manifest = Mapping[str, list[Any]]
+_ROWS = "rows"
 
 
 def write(
@@ -73,10 +77,10 @@ def differences(
   return found
 
 
-def read_arrays(
+def load(
     path: os.PathLike[str], manifest: Manifest, like: PyTree
-) -> PyTree:
-  """Reads, verifies and places the arrays as `like` has them.
+) -> dict[str, Any]:
+  """Reads the arrays, placed as `like` has them, and does not trust them yet.
 
   Args:
     path: the checkpoint.
@@ -84,10 +88,7 @@ def read_arrays(
     like: pytree of arrays or `jax.ShapeDtypeStruct`s, without `differences`.
 
   Returns:
-    The arrays, in the structure of `like`.
-
-  Raises:
-    ValueError: if an array is not the one that was written.
+    The arrays by name, for `verified`.
   """
   named = _flatten(like)
   wanted = {k: _target(x) for k, x in named.items() if _size(manifest[k])}
@@ -95,14 +96,20 @@ def read_arrays(
   if wanted:
     with _orbax():
       loaded = ocp.load_checkpointables(path, {"arrays": wanted})["arrays"]
-  leaves = []
-  for name, leaf in named.items():
-    array = loaded.get(name)
-    if array is None:
-      array = np.zeros(leaf.shape, leaf.dtype)
-    if manifest[name][2] not in (None, _crc_of_array(array)):
-      raise ValueError(f"the checksum of array {name} is wrong")
-    leaves.append(_place(array, leaf))
+  return {
+      name: loaded[name] if name in wanted else np.zeros(leaf.shape, leaf.dtype)
+      for name, leaf in named.items()
+  }
+
+
+def verified(named: dict[str, Any], manifest: Manifest, like: PyTree) -> PyTree:
+  """What `load` read, in the structure of `like`; all processes ask at once.
+
+  Raises:
+    ValueError: if an array is not the one that was written.
+  """
+  _verify(manifest, named)
+  leaves = [_place(named[name], leaf) for name, leaf in _flatten(like).items()]
   return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
 
@@ -163,18 +170,63 @@ def _shape_and_dtype(leaf: Any) -> list[Any]:
 
 
 def _describe(arrays: PyTree) -> dict[str, list[Any]]:
-  """Shape, dtype and CRC-32 (None if not all here) of each array."""
+  """Shape, dtype and checksum of each array."""
+  named = _flatten(arrays)
+  sums = _checksums({name: _storable(leaf) for name, leaf in named.items()})
   return {
-      name: [*_shape_and_dtype(leaf), _crc_of_array(_storable(leaf))]
-      for name, leaf in _flatten(arrays).items()
+      name: [*_shape_and_dtype(leaf), sums[name], _ROWS]
+      for name, leaf in named.items()
   }
 
 
-def _crc_of_array(array: jax.Array | np.ndarray) -> int | None:
-  if isinstance(array, jax.Array) and not array.is_fully_addressable:
-    return None
-  flat = np.ascontiguousarray(np.asarray(array)).reshape(-1)
-  return zlib.crc32(flat.view(np.uint8).data)
+def _verify(manifest: Manifest, arrays: Mapping[str, Any]) -> None:
+  """Raises a ValueError that names an array which is not what was written."""
+  sums = _checksums(arrays)
+  for name, array in arrays.items():
+    _, _, expected, *kind = manifest[name]
+    # Those of one process once were of whole arrays.
+    is_old = kind != [_ROWS]
+    if is_old and expected is not None and _is_here(array):
+      flat = np.ascontiguousarray(np.asarray(array)).reshape(-1)
+      sums[name] = zlib.crc32(flat.view(np.uint8).data)
+    elif is_old:
+      continue
+    if sums[name] != expected:
+      raise ValueError(f"the checksum of array {name} is wrong")
+
+
+def _checksums(arrays: Mapping[str, Any]) -> dict[str, int]:
+  """Of each array over all processes, which must ask at once."""
+  sums = [_sum_here(array) for array in arrays.values()]
+  return dict(zip(arrays, hosts.total(sums)))
+
+
+def _sum_here(array: jax.Array | np.ndarray) -> int:
+  """What this process adds to the checksum of an array."""
+  if _is_here(array):  # Then every process has it.
+    return _sum_of_rows(np.asarray(array), 0) if hosts.is_leader() else 0
+  shards = [s for s in array.addressable_shards if s.replica_id == 0]
+  if any(s.data.shape[1:] != array.shape[1:] for s in shards):
+    raise NotImplementedError(
+        f"An array of shape {array.shape} is split along more than its first"
+        " axis over several processes, and no checksum is defined for that:"
+        " shard its first axis, or none."
+    )
+  first = [(s.index[0].start or 0) if s.index else 0 for s in shards]
+  sums = [_sum_of_rows(np.asarray(s.data), i) for s, i in zip(shards, first)]
+  return sum(sums) % 2**32
+
+
+def _sum_of_rows(rows: np.ndarray, first: int) -> int:
+  rows = np.ascontiguousarray(np.atleast_1d(rows))
+  if not rows.size:
+    return 0
+  rows = rows.reshape(len(rows), -1).view(np.uint8)
+  return sum(zlib.crc32(row, first + i) for i, row in enumerate(rows)) % 2**32
+
+
+def _is_here(array: jax.Array | np.ndarray) -> bool:
+  return not isinstance(array, jax.Array) or array.is_fully_addressable
 
 
 def _crc_of_json(record: Mapping[str, Any]) -> int:

@@ -183,7 +183,7 @@ class Study:
         progress.update(before + done, success=success, stage=stage)
 
       def begin(run):
-        writer = _writer(directory, run)
+        writer = writer_of(directory, run)
         stack.callback(writer.close)
         return train_lib.Hooks(writer, lambda: guard.stop, show)
 
@@ -330,7 +330,7 @@ class Study:
     return seconds
 
 
-def _writer(directory: pathlib.Path, run: run_lib.Run) -> MultiWriter:
+def writer_of(directory: pathlib.Path, run: run_lib.Run) -> MultiWriter:
   """Metrics up to where the run stands; later lines will be written again."""
   now = (int(run.state.step), run.env_steps)
   looked = {env_steps for env_steps, _ in run.curve}

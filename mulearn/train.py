@@ -25,6 +25,8 @@ from mulearn.learn.imitate import encode_episode
 from mulearn.learn.reanalyse import reanalyse
 from mulearn.learn.step import learn_from_batch, learn_from_replay
 from mulearn.metrics import Writer
+from mulearn.parallel import hosts
+from mulearn.parallel.compilations import Compilations
 from mulearn.prior.base import Prior
 from mulearn.replay import sequences
 from mulearn.replay.buffer import num_moves
@@ -88,6 +90,7 @@ def train(
   run.restore(checkpointer)
   hooks = begin(run)
   saver = Saver(run, checkpointer, hooks)
+  compilations = Compilations()
   _imitate(run, demonstrations, saver, hooks)
   if not run.actor.started:
     run.actor.start(keys.start)
@@ -103,7 +106,8 @@ def train(
     metrics = run.actor.recent()
     if int(num_moves(run.memory)) >= config.replay.min_size:
       _reanalyse(run, keys.at(keys.reanalyse, run.env_steps))
-      metrics |= _learn(run, keys.at(keys.learn, run.env_steps))
+      with compilations.during("Learning"):
+        metrics |= _learn(run, keys.at(keys.learn, run.env_steps))
     _report(run, "search", run.env_steps, config.num_steps, metrics, hooks)
     saver.maybe_save()
   saver.save()
@@ -217,8 +221,8 @@ def check_finite(metrics: dict[str, Array]) -> dict[str, float]:
   bad = [name for name, value in values.items() if not math.isfinite(value)]
   if bad:
     raise FloatingPointError(
-        f"{', '.join(bad)} is not finite, so training stopped; the last"
-        " checkpoint is kept. Lower config.learn.learning_rate, or look at"
+        f"{', '.join(bad)} is not finite, so training stopped; no step was made"
+        " with it, and the last checkpoint is kept. Lower config.learn.learning_rate, or look at"
         " metrics.jsonl for the term that grew."
     )
   return values
@@ -266,12 +270,18 @@ class Saver:
 
   def maybe_save(self) -> None:
     """Saves if it is time or the run shall stop, which it then does."""
-    if self._hooks.should_stop():
-      self.save()
-      raise Interrupted
     waited = time.monotonic() - self._last
-    if waited >= self._run.config.checkpoint_every_seconds:
+    # A signal may have reached one of several processes, and clocks differ.
+    stops, is_time = hosts.any_of(
+        [
+            self._hooks.should_stop(),
+            waited >= self._run.config.checkpoint_every_seconds,
+        ]
+    )
+    if stops or is_time:
       self.save()
+    if stops:
+      raise Interrupted
 
   def save(self) -> None:
     """Saves now."""

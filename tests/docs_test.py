@@ -156,7 +156,7 @@ def _train(words: list[str], patch: pytest.MonkeyPatch) -> None:
   assert values(["main", *words]) == ["main"]
   patch.setattr(main_lib, "_CONFIG", config)
   patch.setattr(main_lib, "_WORKDIR", workdir)
-  patch.setattr(main_lib, "_use_compilation_cache", lambda: None)
+  patch.setattr(main_lib, "_prepare_jax", lambda: 0)
   main_lib.main(["main"])
 
 

@@ -28,7 +28,7 @@ from mulearn.model.board_networks import (
 from mulearn.model.board_world import BoardObservation, BoardWorldModel
 from mulearn.model.simulator import SimulatorModel
 from mulearn.model.support import Support
-from mulearn.parallel.mesh import make_mesh
+from mulearn.parallel.mesh import AxisName, make_mesh
 from mulearn.search import plan as plan_lib
 from mulearn.types import Array, Node, Plan, PyTree
 
@@ -137,10 +137,12 @@ class BoardSettings:
       num_simulations: int,
       deterministic: bool,
       mesh: jax.sharding.Mesh | None,
+      axis: AxisName = "data",
   ) -> Plan:
     """Searches from environment states `[B]`, B divisible by the mesh.
 
-    No mesh where the caller is inside a `shard_map` over it.
+    No mesh where the caller is inside a `shard_map` over it; `axis` then counts
+    the shards.
     """
     root_key, search_key = jax.random.split(rng_key)
     root = self.root(networks, root_key, state)
@@ -151,6 +153,7 @@ class BoardSettings:
         num_simulations=num_simulations,
         deterministic=deterministic,
         mesh=mesh,
+        axis=axis,
     )
 
   def plan_from(
@@ -162,6 +165,7 @@ class BoardSettings:
       num_simulations: int,
       deterministic: bool,
       mesh: jax.sharding.Mesh | None,
+      axis: AxisName = "data",
   ) -> Plan:
     """Searches from the nodes of real positions `[B]`, as `plan` does."""
     if self.kind in bare.RULES:
@@ -170,7 +174,7 @@ class BoardSettings:
         self.search, deterministic=deterministic
     )
     plan = (
-        plan_lib.plan_shard
+        functools.partial(plan_lib.plan_shard, axis=axis)
         if mesh is None
         else functools.partial(plan_lib.plan, mesh=mesh)
     )

@@ -15,6 +15,7 @@ import numpy as np
 from mulearn.env.base import Environment
 from mulearn.evaluate import hex as hex_lib
 from mulearn.evaluate import hex_solution
+from mulearn.parallel import hosts
 from mulearn.search import plan as plan_lib
 from mulearn.types import Array, Node, Plan
 
@@ -121,6 +122,8 @@ def examine(
 ) -> dict[str, float]:
   """Holds an agent against perfect play at every position of a table.
 
+  Several processes share the positions, and all get what they found.
+
   Args:
     agent: plans and glances.
     table: the solved game.
@@ -133,16 +136,25 @@ def examine(
     error of the value after search; `sign_rate`, the share of decided positions
     whose searched value has the right sign.
   """
-  states = table.states(agent.environment)
+  count = len(table.value)
+  mine = hosts.part_of(count)
+  states = jax.tree.map(lambda x: x[mine], table.states(agent.environment))
   plan = agent.plan(rng_key, states, num_simulations)
   node = agent.glance(states)
   logits = np.where(node.invalid, -np.inf, node.prior_logits)
-  rows = np.arange(len(table.value))
-  value = np.asarray(plan_lib.improved_value(plan))
+  found = hosts.gather(
+      {
+          "searched": np.asarray(plan.action),
+          "bare": logits.argmax(-1),
+          "value": np.asarray(plan_lib.improved_value(plan)),
+      },
+      count,
+  )
+  rows, value = np.arange(count), found["value"]
   decided = table.value != 0
   return {
-      "optimal_rate": float(table.optimal[rows, plan.action].mean()),
-      "policy_rate": float(table.optimal[rows, logits.argmax(-1)].mean()),
+      "optimal_rate": float(table.optimal[rows, found["searched"]].mean()),
+      "policy_rate": float(table.optimal[rows, found["bare"]].mean()),
       "value_error": float(np.abs(value - table.value).mean()),
       "sign_rate": float((np.sign(value) == table.value)[decided].mean()),
   }

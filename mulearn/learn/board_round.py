@@ -4,10 +4,14 @@ Every lane moves, the moves are stored, as many stored ones as the config asks
 for are searched again, and the optimiser takes its steps. Nothing leaves the
 device but metrics.
 
-On several devices each plays its own lanes, remembers what they did and samples
-its part of the batch from it; they meet for the gradients and the metrics alone.
+Lanes and replay are split in shards. Each plays its own lanes with keys of its
+own, remembers what they did and samples its part of the batch from it; they meet
+for the gradients and the metrics alone. A run begins with a shard a device, and
+keeps their number: on fewer devices each does the work of several, with the same
+draws.
 """
 
+from collections.abc import Callable
 import dataclasses
 import functools
 from typing import Any
@@ -22,7 +26,7 @@ from mulearn.config import SelfPlayConfig
 from mulearn.learn.board_step import BoardLearner
 from mulearn.learn.reanalyse import refresh
 from mulearn.model.board_world import BoardObservation
-from mulearn.parallel.mesh import shard_key
+from mulearn.parallel.mesh import SHARDS, AxisName, shard_key
 from mulearn.replay import buffer
 from mulearn.replay.buffer import Replay
 from mulearn.search.plan import improved_value
@@ -43,6 +47,7 @@ class Program:
     num_reanalysed: stored moves of each shard that are searched again, before
       the steps.
     mesh: the devices; the data axis splits lanes and replay.
+    shards_a_device: parts of a device's lanes and replay that draw apart.
   """
 
   settings: BoardSettings
@@ -53,6 +58,17 @@ class Program:
   num_updates: int
   num_reanalysed: int
   mesh: jax.sharding.Mesh
+  shards_a_device: int = 1
+
+  @property
+  def axis(self) -> AxisName:
+    """By which shards are counted, and over which they meet."""
+    return "data" if self.shards_a_device == 1 else SHARDS
+
+  @property
+  def num_shards(self) -> int:
+    """On all devices."""
+    return self.mesh.shape["data"] * self.shards_a_device
 
   def search_again(
       self, networks: PyTree, rng_key: Array, moves: Trajectory
@@ -69,6 +85,7 @@ class Program:
         num_simulations=self.num_simulations,
         deterministic=False,
         mesh=None,
+        axis=self.axis,
     )
     return {
         "policy": plan.policy,
@@ -130,19 +147,56 @@ def play_round(
   """
   data, everywhere = PartitionSpec("data"), PartitionSpec()
   rings = buffer.layout(memory)
-  axis = "data" if program.mesh.shape["data"] > 1 else None
+  axis = program.axis if program.num_shards > 1 else None
   round_of_a_shard = functools.partial(
       _round,
       program=program,
       learner=dataclasses.replace(learner.learner, axis=axis),
   )
+  round_of_a_device = (
+      round_of_a_shard
+      if program.shards_a_device == 1
+      else functools.partial(_rounds, program.shards_a_device, round_of_a_shard)
+  )
   return jax.shard_map(
-      round_of_a_shard,
+      round_of_a_device,
       mesh=program.mesh,
       in_specs=(everywhere, rings, data, everywhere, everywhere),
       out_specs=(everywhere, rings, data, everywhere),
       check_vma=False,
   )(state, memory, lanes, act_key, learn_key)
+
+
+def _rounds(
+    count: int,
+    round_of_a_shard: Callable[..., Any],
+    state: TrainState,
+    memory: PyTree,
+    lanes: Lanes,
+    *keys: Array,
+) -> tuple[TrainState, PyTree, Lanes, dict[str, Array]]:
+  """`play_round` with the lanes and the memory of a device's several shards."""
+
+  def split(tree: PyTree) -> PyTree:
+    return jax.tree.map(lambda x: x.reshape(count, -1, *x.shape[1:]), tree)
+
+  def join(tree: PyTree) -> PyTree:
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), tree)
+
+  by_shard = jax.tree.map(lambda x: None, memory).replace(experience=0)
+  state, memory, lanes, metrics = jax.vmap(
+      round_of_a_shard,
+      in_axes=(None, by_shard, 0, *(None for _ in keys)),
+      out_axes=(None, by_shard, 0, None),
+      axis_name=SHARDS[-1],
+  )(
+      state,
+      memory.replace(experience=split(memory.experience)),
+      split(lanes),
+      *keys,
+  )
+  memory = memory.replace(experience=join(memory.experience))
+  return state, memory, join(lanes), metrics
 
 
 def _round(
@@ -156,8 +210,9 @@ def _round(
     learner: BoardLearner,
 ) -> tuple[TrainState, PyTree, Lanes, dict[str, Array]]:
   """`play_round` with the lanes and the memory of one shard."""
-  act_key = shard_key(act_key, program.mesh)
-  learn_key = shard_key(learn_key, program.mesh)
+  axis = program.axis
+  act_key = shard_key(act_key, program.mesh, axis)
+  learn_key = shard_key(learn_key, program.mesh, axis)
 
   def plan(rng_key, env_state):
     return program.settings.plan(
@@ -167,6 +222,7 @@ def _round(
         num_simulations=program.num_simulations,
         deterministic=False,
         mesh=None,
+        axis=axis,
     )
 
   lanes, moves, counts = self_play.play(
@@ -177,7 +233,7 @@ def _round(
       step_limit=program.step_limit,
       config=program.self_play,
   )
-  metrics = jax.lax.psum(counts, "data")
+  metrics = jax.lax.psum(counts, axis)
   memory = program.replay.add(memory, moves)
   if program.num_reanalysed:
     reanalyse_key, learn_key = jax.random.split(learn_key)
@@ -195,5 +251,5 @@ def _round(
         replay=program.replay,
         num_updates=program.num_updates,
     )
-    metrics |= jax.lax.pmean(learned, "data")
+    metrics |= jax.lax.pmean(learned, axis)
   return state, memory, lanes, metrics

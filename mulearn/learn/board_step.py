@@ -12,9 +12,11 @@ from mulearn.env.symmetry import Symmetries
 from mulearn.learn import target_network
 from mulearn.learn.augment import augment
 from mulearn.learn.board_losses import board_loss, was_explored
+from mulearn.learn.optimizer import unless_broken
 from mulearn.learn.targets import make_targets
 from mulearn.model.board_networks import with_kernels_in
 from mulearn.model.support import Support
+from mulearn.parallel.mesh import AxisName
 from mulearn.replay.buffer import Replay
 from mulearn.types import Array, PyTree, TrainState, Trajectory
 
@@ -29,7 +31,7 @@ class BoardLearner:
     support: of value and reward.
     symmetries: of the board; None without any.
     dtype: of the networks' matrices in the loss; parameters stay float32.
-    axis: of the mesh, over which gradients are averaged; None on one shard.
+    axis: over which gradients are averaged; None on one shard.
   """
 
   optimizer: optax.GradientTransformation
@@ -37,7 +39,7 @@ class BoardLearner:
   support: Support
   symmetries: Symmetries | None
   dtype: str
-  axis: str | None = None
+  axis: AxisName | None = None
 
   def train_step(
       self, state: TrainState, trajectory: Trajectory, weights: Array
@@ -50,8 +52,8 @@ class BoardLearner:
       weights: importance of each sequence, `[B]`.
 
     Returns:
-      The next state; the loss, its terms and the gradient norm as scalars, and
-      `value_error` `[B]`.
+      The next state, or the same if the gradient is not finite; the loss, its
+      terms and the gradient norm as scalars, and `value_error` `[B]`.
     """
     return self.descend(state, self.objective(state, trajectory, weights))
 
@@ -104,7 +106,8 @@ class BoardLearner:
     target = target_network.follow(
         state.target, params, self.config.target_decay
     )
-    return TrainState(params, opt_state, state.step + 1, target), metrics
+    after = TrainState(params, opt_state, state.step + 1, target)
+    return unless_broken(state, after, metrics["grad_norm"]), metrics
 
   def learn(
       self,

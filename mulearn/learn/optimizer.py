@@ -11,7 +11,26 @@ import jax.numpy as jnp
 import optax
 
 from mulearn.config import LearnConfig, PriorConfig
-from mulearn.types import PyTree
+from mulearn.types import Array, PyTree, TrainState
+
+
+def unless_broken(
+    before: TrainState, after: TrainState, grad_norm: Array
+) -> TrainState:
+  """The state after a step, or before it if its gradient is not finite.
+
+  Args:
+    before: the step, good.
+    after: the step.
+    grad_norm: of the gradient that was used, the same in all shards.
+
+  Returns:
+    A state that is good.
+  """
+  is_good = jnp.isfinite(grad_norm)
+  return jax.tree.map(
+      lambda old, new: jnp.where(is_good, new, old), before, after
+  )
 
 
 @functools.cache  # Runs that share a rule share its compiled step.

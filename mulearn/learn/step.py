@@ -10,6 +10,7 @@ import optax
 from mulearn.config import LearnConfig
 from mulearn.learn import target_network
 from mulearn.learn.losses import world_loss
+from mulearn.learn.optimizer import unless_broken
 from mulearn.learn.targets import make_targets
 from mulearn.model.support import Support
 from mulearn.parallel.mesh import shard_key
@@ -45,8 +46,8 @@ def train_step(
     axis: of the mesh, over which gradients are averaged; None on one shard.
 
   Returns:
-    The next state; the loss, its terms, gradient norm and trust as scalars, and
-    `value_error` `[B]`.
+    The next state, or the same if the gradient is not finite; the loss, its
+    terms, gradient norm and trust as scalars, and `value_error` `[B]`.
   """
   targets = make_targets(
       trajectory,
@@ -67,8 +68,8 @@ def train_step(
   metrics["grad_norm"] = optax.global_norm(gradients)
   metrics["trust"] = jax.nn.sigmoid(params.gate[...])
   target = target_network.follow(state.target, params, config.target_decay)
-  state = TrainState(params, opt_state, state.step + 1, target)
-  return state, metrics
+  after = TrainState(params, opt_state, state.step + 1, target)
+  return unless_broken(state, after, metrics["grad_norm"]), metrics
 
 
 @functools.partial(

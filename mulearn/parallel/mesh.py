@@ -17,6 +17,11 @@ import numpy as np
 
 AXIS_NAMES = ("data", "fsdp", "model")
 
+# Names of axes that count the shards of a batch, or meet over them.
+AxisName = str | tuple[str, ...]
+# Where a device has several shards: its place in the mesh, then within it.
+SHARDS = ("data", "shard")
+
 
 def make_mesh(
     devices: Sequence[jax.Device] | None = None,
@@ -55,19 +60,23 @@ def replicated(mesh: Mesh) -> NamedSharding:
   return NamedSharding(mesh, PartitionSpec())
 
 
-def shard_key(rng_key: jax.Array, mesh: Mesh) -> jax.Array:
+def shard_key(
+    rng_key: jax.Array, mesh: Mesh, axis: AxisName = "data"
+) -> jax.Array:
   """A key of the shard's own, inside a `shard_map` over `data`.
 
   Args:
     rng_key: the same in all shards, consumed.
     mesh: of the `shard_map`.
+    axis: by which shards are counted: `data`, or `SHARDS` inside a `vmap` where
+      a device has several.
 
   Returns:
     A key that no other shard has; a single shard keeps the one it was given.
   """
-  if mesh.shape["data"] == 1:
+  if axis == "data" and mesh.shape["data"] == 1:
     return rng_key
-  return jax.random.fold_in(rng_key, jax.lax.axis_index("data"))
+  return jax.random.fold_in(rng_key, jax.lax.axis_index(axis))
 
 
 def _complete(sizes: tuple[int, ...], num_devices: int) -> tuple[int, ...]:

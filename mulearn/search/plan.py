@@ -16,6 +16,7 @@ import mctx
 
 from mulearn.config import SearchConfig
 from mulearn.model.base import Model
+from mulearn.parallel.mesh import AxisName
 from mulearn.search import recurrent, simulations
 from mulearn.types import Array, Node, Plan
 
@@ -181,9 +182,22 @@ def plan_shard(
     *,
     search: SearchFn,
     num_simulations: int,
+    axis: AxisName = "data",
 ) -> Plan:
-  """`plan` for the roots of one shard, inside a `shard_map` over `data`."""
-  rng_key = jax.random.fold_in(rng_key, jax.lax.axis_index("data"))
+  """`plan` for the roots of one shard, inside a `shard_map` over `data`.
+
+  Args:
+    model: see `plan`.
+    rng_key: see `plan`; the index of the shard is folded into it.
+    root: the positions of this shard.
+    search: see `plan`.
+    num_simulations: simulations a root.
+    axis: by which shards are counted, see `parallel.mesh.shard_key`.
+
+  Returns:
+    The `Plan` of the shard.
+  """
+  rng_key = jax.random.fold_in(rng_key, jax.lax.axis_index(axis))
   output = search(
       model,
       rng_key,

@@ -1,0 +1,138 @@
+"""Kills a run at random moments, and holds what comes of it to one unkilled.
+
+`python -m experiments.resume.kills --kind=board --runs=20 --out=FILE`
+"""
+
+import argparse
+import json
+import pathlib
+import random
+import shutil
+import time
+
+from experiments.resume import processes
+
+_PARTS = {"board": processes.BOARD, "text": processes.TEXT}
+
+
+def main() -> None:
+  """Prints a line a kill, and writes them with the verdict."""
+  options = parser().parse_args()
+  record = check(options.kind, options.runs, options.workdir, options.seed)
+  if options.out:
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(record, indent=1) + "\n")
+  if not record["equal"]:
+    raise SystemExit("The runs differ.")
+
+
+def parser() -> argparse.ArgumentParser:
+  """Of the command line."""
+  found = argparse.ArgumentParser(description=__doc__)
+  found.add_argument("--kind", choices=sorted(_PARTS), default="board")
+  found.add_argument("--runs", type=int, default=20, help="kills")
+  found.add_argument("--seed", type=int, default=0, help="of the moments")
+  found.add_argument(
+      "--workdir", type=pathlib.Path, default=pathlib.Path("runs/kills")
+  )
+  found.add_argument("--out", type=pathlib.Path, help="JSON of what was found")
+  found.set_defaults(run=main)
+  return found
+
+
+def check(kind: str, num_kills: int, workdir: pathlib.Path, seed: int) -> dict:
+  """Kills a run so often, and compares its end with that of an unkilled one.
+
+  A kill comes after a random part of the time that an unkilled run takes to
+  start and to end; every fourth waits from there for a checkpoint that is being
+  written. What was done before it is not done again, so once the run is over
+  another one begins.
+
+  Args:
+    kind: board or text.
+    num_kills: in all.
+    workdir: emptied; runs are kept below.
+    seed: of the moments.
+
+  Returns:
+    The kills, how often a run came to its end, and whether all of these are
+    equal to the unkilled one: metrics.jsonl, and the last checkpoint.
+  """
+  shutil.rmtree(workdir, ignore_errors=True)
+  rng = random.Random(seed)
+  processes.finish(_PARTS[kind], workdir / "warm")  # Compiles.
+  whole = workdir / "whole"
+  seconds = processes.finish(_PARTS[kind], whole)
+  kills, ends = [], []
+  while len(kills) < num_kills:
+    run = workdir / f"killed_{len(ends)}"
+    while not (run / "results.json").exists():
+      left = num_kills - len(kills)
+      found = _strike(
+          kind, run, rng.uniform(0.1, 1.0) * seconds if left else None,
+          in_save=len(kills) % 4 == 3,
+      )  # fmt: skip
+      if found is not None:
+        kills.append(found | {"run": run.name})
+        print(json.dumps(kills[-1]), flush=True)
+    ends.append(
+        {
+            "run": run.name,
+            "metrics": run_equal(whole, run, processes.metrics_of),
+            "checkpoint": run_equal(whole, run, processes.last_checkpoint),
+        }
+    )
+    print(json.dumps(ends[-1]), flush=True)
+  return {
+      "kind": kind,
+      "seed": seed,
+      "unkilled_seconds": round(seconds, 1),
+      "lines_of_metrics": len(processes.metrics_of(whole)),
+      "kills": kills,
+      "in_a_checkpoint": sum(k["in_a_checkpoint"] for k in kills),
+      "ends": ends,
+      "equal": all(e["metrics"] and e["checkpoint"] for e in ends),
+  }
+
+
+def run_equal(one: pathlib.Path, other: pathlib.Path, read) -> bool:
+  """Whether two runs have the same of what is read of them, bit for bit."""
+  return json.dumps(read(one)) == json.dumps(read(other))
+
+
+def _strike(
+    kind: str, run: pathlib.Path, after: float | None, *, in_save: bool
+) -> dict | None:
+  """Starts or continues a run and kills it; None if it ended before that."""
+  began = time.monotonic()
+  with processes.running(_PARTS[kind], run) as (process,):
+    while process.poll() is None:
+      passed = time.monotonic() - began
+      if after is not None and passed >= after:
+        if not in_save or _is_saving(run):
+          process.kill()
+          process.wait()
+          break
+      time.sleep(0.001 if in_save else 0.01)
+    if process.returncode == 0:
+      return None
+    if process.returncode > 0:
+      raise RuntimeError(
+          f"The run ended by itself: see {processes.log_of(run, 0)}."
+      )
+  path = run / "metrics.jsonl"
+  return {
+      "after_seconds": round(passed, 2),
+      "in_a_checkpoint": _is_saving(run),
+      "lines_of_metrics": path.read_text().count("\n") if path.exists() else 0,
+  }
+
+
+def _is_saving(run: pathlib.Path) -> bool:
+  folders = [run / "checkpoints", run / "best"]
+  names = [p.name for f in folders if f.exists() for p in f.iterdir()]
+  return any("tmp" in name for name in names)
+
+
+if __name__ == "__main__":
+  main()

@@ -1,0 +1,81 @@
+"""The smallest run of a text game, `twc` in Java processes, for `kills.py`.
+
+No language model takes part: the prior is uniform, and what stands for the
+meaning of a phrase is drawn with its hash, since neither matters to whether a
+run continues as it would have.
+"""
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import pathlib
+
+import numpy as np
+
+from mulearn import config as c
+from mulearn import run as run_lib
+from mulearn import study, train
+from mulearn.checkpoint import SignalGuard
+from mulearn.prior.base import UniformPrior
+
+
+def get_config() -> c.Config:
+  """24 commands in each of two games."""
+  return c.Config(
+      num_steps=48,
+      eval_every=24,
+      checkpoint_every_seconds=0.0,
+      env=c.EnvConfig(
+          num_lanes=2, num_eval_lanes=2, num_processes=1, num_train_games=4,
+          num_dev_games=2,
+      ),
+      prior=c.PriorConfig(kind="uniform"),
+      model=c.ModelConfig(
+          width=16, num_imagined=4, max_phrases=1024, num_bins=11
+      ),
+      search=c.SearchConfig(
+          num_simulations=2, num_eval_simulations=2, max_considered=4,
+          max_depth=2,
+      ),
+      replay=c.ReplayConfig(
+          capacity=128, batch_size=4, min_size=8, reanalysed_per_env_step=0.5
+      ),
+      learn=c.LearnConfig(
+          unroll_steps=1, td_steps=1, warmup_steps=2, updates_per_env_step=0.5
+      ),
+  )  # fmt: skip
+
+
+def embed(texts: list[str]) -> np.ndarray:
+  """Stands for the language model's states: `[N, 32]` by the texts' hashes."""
+
+  def vector(text: str) -> np.ndarray:
+    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+    return np.random.default_rng(seed).normal(size=32).astype(np.float32)
+
+  return np.stack([vector(text) for text in texts])
+
+
+def main() -> None:
+  """Trains, or continues."""
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument("--workdir", type=pathlib.Path, required=True)
+  workdir = parser.parse_args().workdir
+  config = get_config()
+  with run_lib.make_pool(config) as pool, SignalGuard() as guard:
+
+    def begin(run: run_lib.Run) -> train.Hooks:
+      writer = study.writer_of(workdir, run)
+      return train.Hooks(writer, lambda: guard.stop)
+
+    run = train.train(
+        config, workdir, prior=UniformPrior(), embed=embed, pool=pool,
+        demonstrations=None, begin=begin,
+    )  # fmt: skip
+  results = {"config": dataclasses.asdict(config), "env_steps": run.env_steps}
+  (workdir / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+  main()

@@ -1,0 +1,99 @@
+"""Runs what a config asks for, and says plainly how it ended."""
+
+import pathlib
+import sys
+import traceback
+from typing import NoReturn
+
+import jax
+
+from mulearn import board_train, study, train
+from mulearn import run as run_lib
+from mulearn.act.board_agent import games_on_device
+from mulearn.checkpoint import CheckpointError
+from mulearn.config import Config
+from mulearn.env.base import JavaNotFoundError, PackageNotFoundError
+from mulearn.evaluate import report
+from mulearn.lm import WeightsError
+from mulearn.parallel import hosts, watch
+
+# What a user can mend: told in one line, without a traceback.
+_PLAIN_ERRORS = (
+    CheckpointError, JavaNotFoundError, PackageNotFoundError, WeightsError,
+    FloatingPointError,
+)  # fmt: skip
+
+
+def run(
+    config: Config, workdir: pathlib.Path, *, profile_rounds: int = 0
+) -> None:
+  """Runs a board or a study of text games, to its end or to a plain error.
+
+  Args:
+    config: of the experiment.
+    workdir: everything is written below.
+    profile_rounds: of a board, of which a profile is written.
+
+  Raises:
+    SystemExit: it was stopped, or cannot go on; the message says which.
+  """
+  try:
+    if config.env.name in games_on_device():
+      _run_board(config, workdir, profile_rounds)
+    else:
+      _run_text(config, workdir)
+  except train.Interrupted:
+    sys.exit(f"Stopped and saved. The same command continues in {workdir}.")
+  except _PLAIN_ERRORS as error:
+    _leave(f"{type(error).__name__}: {error}")
+  except Exception:
+    if jax.process_count() == 1:
+      raise
+    _leave(traceback.format_exc())
+
+
+def _leave(message: str) -> NoReturn:
+  """Ends; one of several processes does not wait for the others."""
+  if jax.process_count() > 1:
+    watch.leave_at_once(message)
+  sys.exit(message)
+
+
+def _run_text(config: Config, workdir: pathlib.Path) -> None:
+  """A study of text games: every arm and seed, and the baselines."""
+  if jax.process_count() > 1:
+    _leave(
+        f"{config.env.name} is a text game, which runs in one process, but"
+        f" {jax.process_count()} were started. Start one on each host, without"
+        " --coordinator, each with its own --config.seed and --workdir."
+    )
+  with run_lib.make_pool(config) as pool:
+    results = study.Study(config, workdir, pool).run()
+  report.print_table(results)
+  print(f"Results, curves.png and tree.svg are in {workdir}.")
+
+
+def _run_board(
+    config: Config, workdir: pathlib.Path, profile_rounds: int
+) -> None:
+  """One run of a game on the device, examined as the game can be."""
+  results = board_train.run_experiment(
+      config, workdir, profile_rounds=profile_rounds
+  )
+  if not hosts.is_leader():
+    return
+  final = results["final"]
+  worst = results["worst_of_last_quarter"]
+  if "mean_return" in final:
+    says = (
+        f"Mean return {final['mean_return']:.1f} +- {final['return_error']:.1f}"
+        f" (standard error); at worst {worst:.1f} in the last quarter."
+    )
+  else:
+    says = (
+        f"Optimal moves {final['optimal_rate']:.2%} with search,"
+        f" {final['policy_rate']:.2%} without; at worst {worst:.2%} in the last"
+        " quarter."
+    )
+  print(f"{says} {results['seconds']:.0f} s.")
+  print(f"Results and metrics are in {workdir}.")

@@ -1,0 +1,143 @@
+"""Several processes, one a host, that run one program together.
+
+Every process runs the same lines in the same order; what only one of them knows
+(a signal, a clock, a listing of files) is agreed upon here before anybody acts
+on it. With one process everything here returns what it was given.
+"""
+
+from collections.abc import Sequence
+import glob
+import importlib.util
+import json
+import os
+from typing import Any
+
+import jax
+from jax.experimental import multihost_utils
+import numpy as np
+
+# After so many seconds of silence JAX itself ends the processes that are left:
+# later than `watch.py`, which says more, and well within a minute.
+_HEARTBEAT_SECONDS = 45
+
+
+def join(
+    coordinator: str | None = None,
+    num_processes: int | None = None,
+    process_id: int | None = None,
+) -> None:
+  """Joins the processes of the run, before JAX looks for devices.
+
+  Args:
+    coordinator: host and port of process 0, where it will listen; the variable
+      JAX_COORDINATOR_ADDRESS if None. With neither, a TPU VM asks its slice,
+      and other machines are alone.
+    num_processes: of the run; JAX_NUM_PROCESSES if None.
+    process_id: of this one, from 0; JAX_PROCESS_ID if None.
+
+  Raises:
+    ValueError: only a part of the three is known.
+  """
+  given = (
+      coordinator or os.environ.get("JAX_COORDINATOR_ADDRESS"),
+      _number(num_processes, "JAX_NUM_PROCESSES"),
+      _number(process_id, "JAX_PROCESS_ID"),
+  )
+  if given == (None, None, None):
+    if not _is_tpu_vm():
+      return
+  elif None in given:
+    raise ValueError(
+        f"Of coordinator, num_processes and process_id, {given} is known: give"
+        " all three, by --coordinator=HOST:PORT --num_processes=N"
+        " --process_id=I or by JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and"
+        " JAX_PROCESS_ID; on a Cloud TPU none, since its hosts find each other."
+    )
+  # JAX would take SIGTERM for itself; we agree upon it in `any_of`.
+  jax.config.update("jax_enable_preemption_service", False)
+  # What else CPUs of several processes can meet by, jaxlib is built without.
+  jax.config.update("jax_cpu_collectives_implementation", "gloo")
+  jax.distributed.initialize(
+      *given, heartbeat_timeout_seconds=_HEARTBEAT_SECONDS
+  )
+
+
+def is_leader() -> bool:
+  """Whether this process writes what all of them know."""
+  return jax.process_index() == 0
+
+
+def any_of(flags: Sequence[bool]) -> list[bool]:
+  """Which of the flags at least one process has set; all must ask at once."""
+  if jax.process_count() == 1:
+    return list(flags)
+  found = multihost_utils.process_allgather(np.asarray(flags))
+  return found.any(axis=0).tolist()
+
+
+def share(value: Any) -> Any:
+  """What the leader has, which JSON can hold, for all; all must ask at once."""
+  if jax.process_count() == 1:
+    return value
+  text = json.dumps(value if is_leader() else None).encode()
+  size = int(multihost_utils.broadcast_one_to_all(np.int32(len(text))))
+  content = np.zeros(size, np.uint8)
+  if is_leader():
+    content[:] = np.frombuffer(text, np.uint8)
+  return json.loads(bytes(multihost_utils.broadcast_one_to_all(content)))
+
+
+def total(numbers: Sequence[int]) -> list[int]:
+  """Sums over all processes, modulo 2^32; all must ask at once."""
+  if jax.process_count() == 1:
+    return list(numbers)
+  found = multihost_utils.process_allgather(np.asarray(numbers, np.uint32))
+  return (found.sum(axis=0, dtype=np.uint64) % 2**32).tolist()
+
+
+def part_of(count: int) -> np.ndarray:
+  """Which of `count` pieces of work this process does, in order."""
+  return np.arange(jax.process_index(), count, jax.process_count())
+
+
+def gather(parts: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
+  """What all processes found at their `part_of(count)`; all must ask at once.
+
+  Args:
+    parts: by name, `[len(part_of(count)), ...]`.
+    count: pieces of work, on all processes.
+
+  Returns:
+    The same names, in the order of the pieces, `[count, ...]`.
+  """
+  num = jax.process_count()
+  if num == 1:
+    return parts
+  longest = -(-count // num)
+
+  def whole(part: np.ndarray) -> np.ndarray:
+    padded = np.zeros((longest, *part.shape[1:]), part.dtype)
+    padded[: len(part)] = part
+    found = multihost_utils.process_allgather(padded)  # [processes, longest]
+    return np.swapaxes(found, 0, 1).reshape(-1, *part.shape[1:])[:count]
+
+  return {name: whole(np.asarray(part)) for name, part in parts.items()}
+
+
+def local(tree: Any) -> Any:
+  """Arrays that every device has whole, as this process's own copies."""
+  return jax.tree.map(lambda x: np.asarray(x.addressable_data(0)), tree)
+
+
+def _number(given: int | None, name: str) -> int | None:
+  if given is None and name in os.environ:
+    return int(os.environ[name])
+  return given
+
+
+def _is_tpu_vm() -> bool:
+  """Whether JAX will run on TPU chips of this machine."""
+  wanted = os.environ.get("JAX_PLATFORMS", "tpu").split(",")
+  chips = glob.glob("/dev/accel[0-9]*") + glob.glob("/dev/vfio/[0-9]*")
+  has_library = importlib.util.find_spec("libtpu") is not None
+  return "tpu" in wanted and has_library and bool(chips)

@@ -1,0 +1,169 @@
+"""Two processes agree, and keep one checkpoint between them."""
+
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from mulearn import snapshot
+from mulearn.checkpoint import Checkpointer, CheckpointError
+from mulearn.parallel import hosts
+from mulearn.parallel.mesh import make_mesh
+
+_NAMES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+
+
+def test_alone_everything_is_what_was_given():
+  assert hosts.is_leader()
+  assert hosts.any_of([True, False]) == [True, False]
+  assert hosts.share({"a": [1]}) == {"a": [1]}
+  assert hosts.total([1, 2]) == [1, 2]
+  assert hosts.part_of(3).tolist() == [0, 1, 2]
+  assert hosts.gather({"x": np.arange(3)}, 3)["x"].tolist() == [0, 1, 2]
+
+
+@pytest.fixture
+def joined(monkeypatch):
+  """What JAX was asked to join, in place of joining it."""
+  found = []
+  monkeypatch.setattr(
+      jax.distributed, "initialize", lambda *a, **k: found.append(a)
+  )
+  monkeypatch.setattr(jax.config, "update", lambda *unused: None)
+  for name in _NAMES:
+    monkeypatch.delenv(name, raising=False)
+  return found
+
+
+def test_processes_are_joined_by_flags_or_variables(joined, monkeypatch):
+  hosts.join()
+  assert not joined  # Not on a TPU, so alone.
+  hosts.join("host:1", 2, 0)
+  for name, value in zip(_NAMES, ("other:2", "4", "3")):
+    monkeypatch.setenv(name, value)
+  hosts.join()
+  hosts.join(process_id=1)
+  assert joined == [("host:1", 2, 0), ("other:2", 4, 3), ("other:2", 4, 1)]
+
+
+def test_a_tpu_finds_its_hosts_by_itself(joined, monkeypatch):
+  monkeypatch.setattr(hosts.glob, "glob", lambda unused: ["/dev/accel0"])
+  hosts.join()
+  assert not joined  # JAX_PLATFORMS says that the CPU is meant.
+  monkeypatch.setenv("JAX_PLATFORMS", "tpu,cpu")
+  hosts.join()
+  assert joined == [(None, None, None)]
+
+
+def test_a_part_of_what_joining_needs_is_not_enough(joined):
+  with pytest.raises(ValueError, match="give all three, by --coordinator"):
+    hosts.join("host:1")
+  assert not joined
+
+
+def test_two_processes(tmp_path):
+  """See `_as_one_of_two`, which both run."""
+  with socket.socket() as found:
+    found.bind(("127.0.0.1", 0))
+    address = f"127.0.0.1:{found.getsockname()[1]}"
+  env = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+  started = [
+      subprocess.Popen(
+          [sys.executable, __file__, address, str(i), str(tmp_path)],
+          env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+      )
+      for i in range(2)
+  ]  # fmt: skip
+  for process in started:
+    out, err = process.communicate(timeout=100)
+    assert "passed" in out, err
+  # What two wrote, one reads; and finds the bit that was flipped.
+  like = {"rows": np.zeros((4, 3), np.float32), "all": np.zeros(2, np.int32), "n": 0}
+  assert Checkpointer(tmp_path).names() == ["2", "3"]
+  _, arrays, host = Checkpointer(tmp_path).restore(like)
+  np.testing.assert_array_equal(arrays["rows"], _rows() + 3.0)
+  assert arrays["n"] == 3 and host == {"who": 0}
+  _, manifest = snapshot.read_host(tmp_path / "3")
+  with pytest.raises(ValueError, match="checksum of array rows"):
+    snapshot._verify(manifest, {"rows": _rows()})
+  moved = np.roll(arrays["rows"], 1, axis=0)
+  with pytest.raises(ValueError, match="checksum of array rows"):
+    snapshot._verify(manifest, {"rows": moved})
+
+
+def test_a_checkpoint_with_sums_of_whole_arrays_is_still_verified(tmp_path):
+  rows = _rows()
+  named = {"rows": rows}
+  manifest = {"rows": [[4, 3], "float32", snapshot.zlib.crc32(rows.tobytes())]}
+  snapshot._verify(manifest, named)
+  with pytest.raises(ValueError, match="checksum of array rows"):
+    snapshot._verify(manifest, {"rows": rows + 1.0})
+
+
+def _rows() -> np.ndarray:
+  return np.arange(12, dtype=np.float32).reshape(4, 3)
+
+
+def _as_one_of_two(address: str, index: int, directory: pathlib.Path) -> None:
+  hosts.join(address, 2, index)
+  assert jax.process_count() == 2 and hosts.is_leader() == (index == 0)
+  assert hosts.any_of([index == 1, False]) == [True, False]
+  assert hosts.share({"who": index, "é": [index]}) == {"who": 0, "é": [0]}
+  assert hosts.total([2**31 + index, index]) == [1, 1]
+  mine = hosts.part_of(5)
+  assert mine.tolist() == ([0, 2, 4], [1, 3])[index]
+  found = hosts.gather({"x": mine * 10}, 5)["x"]
+  assert found.tolist() == [0, 10, 20, 30, 40]
+  _keep_together(index, directory)
+
+
+def _keep_together(index: int, directory: pathlib.Path) -> None:
+  mesh = make_mesh()
+  data = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+  whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+
+  def arrays(step):
+    return {
+        "rows": jax.make_array_from_callback(
+            (4, 3), data, lambda i: _rows()[i] + np.float32(step)
+        ),
+        "all": jax.make_array_from_callback(
+            (2,), whole, lambda i: np.full(2, step, np.int32)[i]
+        ),
+        "n": step,
+    }
+
+  assert hosts.local(arrays(1)["all"]).tolist() == [1, 1]
+  saver = Checkpointer(directory, keep=2)
+  for step in (1, 2, 3):
+    saver.save(step, arrays(step), {"who": 0})
+  step, restored, _ = saver.restore(arrays(0))
+  assert step == restored["n"] == 3
+  [shard] = restored["rows"].addressable_shards
+  expected = _rows()[2 * index : 2 * index + 2] + 3.0
+  np.testing.assert_array_equal(shard.data, expected)
+  # A process that cannot read makes all of them take the one before.
+  if index == 1:
+    snapshot.read_host = _fail_at(directory / "3", snapshot.read_host)
+  step, restored, _ = saver.restore(arrays(0))
+  assert step == restored["n"] == 2
+  print("passed")
+
+
+def _fail_at(path: pathlib.Path, read):
+  def fail(given):
+    if str(given) == str(path):
+      read(given)
+      raise CheckpointError("the cable is out")
+    return read(given)
+
+  return fail
+
+
+if __name__ == "__main__":
+  _as_one_of_two(sys.argv[1], int(sys.argv[2]), pathlib.Path(sys.argv[3]))
