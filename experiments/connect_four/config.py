@@ -29,7 +29,6 @@ def get_config(arm: str = "alphazero") -> Config:
   config.search.num_eval_simulations = 100
   config.search.max_considered = 7
   config.search.value_scale = 0.2
-  config.search.eval_value_scale = 1.0
   config.search.max_depth = 42
   config.self_play.num_plies = 16
   config.self_play.opening_rate = 0.8

@@ -40,12 +40,27 @@ def draw_cell(
 
 
 def draw_stone(
-    axes: mpl_axes.Axes, board: Board, cell: int, stone: int, colour: str
+    axes: mpl_axes.Axes,
+    board: Board,
+    cell: int,
+    stone: int,
+    *,
+    colour: str,
+    size: float,
 ) -> None:
-  """Draws the sign of a stone, if there is one: 1 or 2, whose it is."""
+  """Draws the sign of a stone, if there is one: 1 or 2, whose it is.
+
+  Args:
+    axes: where.
+    board: on which.
+    cell: where on it.
+    stone: whose, 0 for none.
+    colour: of the sign.
+    size: of the sign, in points.
+  """
   if stone:
     row, column = divmod(cell, board.columns)
     axes.text(
         column + 0.5, row + 0.52, board.signs[stone - 1], ha="center",
-        va="center", color=colour, fontsize=27 / board.rows, fontweight="bold",
+        va="center", color=colour, fontsize=size, fontweight="bold",
     )  # fmt: skip

@@ -81,7 +81,14 @@ def _draw_board(
   for cell, stone in enumerate(step.sight.stones):
     face = shade(0.65 * share[cell]) if cell in share else "white"
     board_axes.draw_cell(axes, board, cell, face=face)
-    board_axes.draw_stone(axes, board, cell, stone, board_axes.STONES[stone])
+    board_axes.draw_stone(
+        axes,
+        board,
+        cell,
+        stone,
+        colour=board_axes.STONES[stone],
+        size=60 / board.rows,
+    )
   for cell, probability in share.items():
     if probability >= _WORTH_SAYING:
       row, column = divmod(cell, board.columns)
@@ -98,7 +105,8 @@ def _draw_board(
 
 def _draw_bars(axes: mpl_axes.Axes, moves: Sequence[Node]) -> None:
   best = sorted(moves, key=lambda n: -max(n.prior, n.policy or 0.0))
-  shown = [node for node in moves if node in best[:_MOST_MOVES]]
+  shown = best[:_MOST_MOVES]
+  shown.sort(key=lambda n: (len(n.label), n.label))
   places = np.arange(len(shown))
   axes.bar(
       places - 0.2, [n.prior for n in shown], 0.4, color=_BEFORE,

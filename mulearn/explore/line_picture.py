@@ -58,7 +58,14 @@ def _draw_real(axes: mpl_axes.Axes, board: Board, glimpse: Glimpse) -> None:
     board_axes.draw_cell(
         axes, board, cell, face="#ececec" if is_last else "white"
     )
-    board_axes.draw_stone(axes, board, cell, stone, board_axes.STONES[stone])
+    board_axes.draw_stone(
+        axes,
+        board,
+        cell,
+        stone,
+        colour=board_axes.STONES[stone],
+        size=27 / board.rows,
+    )
   axes.set_xlabel(
       "over" if glimpse.is_over else "", fontsize=FONT_SIZE - 1, color=INK
   )
@@ -69,7 +76,14 @@ def _draw_imagined(axes: mpl_axes.Axes, board: Board, glimpse: Glimpse) -> None:
   shade = colormaps["Blues"]
   for cell, probability in enumerate(glimpse.imagined_open):
     board_axes.draw_cell(axes, board, cell, face=shade(0.65 * probability))
-    board_axes.draw_stone(axes, board, cell, glimpse.stones[cell], _PALE)
+    board_axes.draw_stone(
+        axes,
+        board,
+        cell,
+        glimpse.stones[cell],
+        colour=_PALE,
+        size=27 / board.rows,
+    )
   for cell, probability in enumerate(glimpse.imagined_open):
     # Nothing may be played once the game is over, and nobody asks.
     wrong = (probability > 0.5) != glimpse.is_open[cell]

@@ -56,9 +56,7 @@ def test_advantages_are_those_of_the_paper():
   discount = jnp.array([[0.9, 0.0, 0.9, 0.9]])  # A game ends after move 1.
   value = jnp.array([[10.0, 20.0, 30.0, 40.0]])
   nowhere = jnp.zeros((1, 4), bool)
-  found = rollout.advantages(
-      reward, discount, value, nowhere, trace_decay=0.5
-  )
+  found = rollout.advantages(reward, discount, value, nowhere, trace_decay=0.5)
   # Backwards: 3 + .9 x 40 - 30 = 9; 2 - 20 = -18; 1 + .9 x 20 - 10 = 9, and
   # .9 x .5 of what follows.
   np.testing.assert_allclose(found, [[0.9, -18.0, 9.0]], rtol=1e-5)
