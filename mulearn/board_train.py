@@ -23,7 +23,7 @@ from mulearn.act.board_agent import BoardAgent
 from mulearn.board_run import BoardRun
 from mulearn.checkpoint import Checkpointer, CheckpointError, SignalGuard
 from mulearn.config import Config
-from mulearn.evaluate.examiners import EXAMINERS
+from mulearn.evaluate.examiners import EXAMINERS, measure_of
 from mulearn.metrics import JsonLinesWriter, MultiWriter, TensorBoardWriter
 from mulearn.progress import Progress
 from mulearn.replay.buffer import num_moves
@@ -108,8 +108,8 @@ def run_experiment(config: Config, workdir: pathlib.Path) -> dict[str, Any]:
     )
   if config.env.name not in EXAMINERS:
     raise ValueError(
-        f"config.env.name is {config.env.name!r}, of which no position is"
-        " solved, so a run could not be examined; there are"
+        f"config.env.name is {config.env.name!r}, which has no examiner, so"
+        " nobody could tell what a run has learned; there are"
         f" {', '.join(EXAMINERS)}."
     )
   _write(workdir / "config.json", dataclasses.asdict(config))
@@ -125,7 +125,7 @@ def run_experiment(config: Config, workdir: pathlib.Path) -> dict[str, Any]:
       stack.callback(writer.close)
 
       def show(stage, done, unused_total, unused_metrics):
-        rate = run.curve[-1]["optimal_rate"] if run.curve else None
+        rate = _judge(run.curve[-1]) if run.curve else None
         progress.update(done, success=rate, stage=stage)
 
       return train_lib.Hooks(writer, lambda: guard.stop, show)
@@ -143,11 +143,11 @@ def summarise(run: BoardRun) -> dict[str, Any]:
     run: finished.
 
   Returns:
-    The config, the cost, the curve, its last point and the worst
-    `optimal_rate` of the last quarter of training.
+    The config, the cost, the curve, its last point and the worst measure
+    (see `examiners.MEASURES`) of the last quarter of training.
   """
   start = 0.75 * run.config.num_steps
-  late = [p["optimal_rate"] for p in run.curve if p["env_steps"] >= start]
+  late = [_judge(p) for p in run.curve if p["env_steps"] >= start]
   return {
       "config": dataclasses.asdict(run.config),
       "seed": run.config.seed,
@@ -219,8 +219,15 @@ def _is_due(run: BoardRun) -> bool:
   return is_time or now >= config.num_steps
 
 
+def _judge(point: Mapping[str, float]) -> float:
+  """The measure by which a point of a curve is judged."""
+  measure = measure_of(point)
+  assert measure is not None, f"An examiner returned no measure: {point}."
+  return point[measure]
+
+
 def _examine(run: BoardRun, rng_key: Array, hooks: train_lib.Hooks) -> None:
-  """Adds a point to the curve: the agent against perfect play."""
+  """Adds a point to the curve: what the game's examiner found."""
   found = EXAMINERS[run.config.env.name](run.agent, rng_key)
   point = {"env_steps": run.env_steps, **found}
   run.curve.append(point | {"seconds": run.seconds})
@@ -261,7 +268,7 @@ def _writer(workdir: pathlib.Path, run: BoardRun) -> MultiWriter:
   looked = {point["env_steps"] for point in run.curve}
 
   def keep(line: Mapping[str, float]) -> bool:
-    lost = "optimal_rate" in line and line["env_steps"] not in looked
+    lost = measure_of(line) is not None and line["env_steps"] not in looked
     return line["env_steps"] <= now and not lost
 
   step = int(run.state.step)

@@ -19,6 +19,7 @@ from mulearn.config import Config
 from mulearn.env import board
 from mulearn.env.base import JavaNotFoundError
 from mulearn.evaluate import report
+from mulearn.evaluate.examiners import MEASURES, measure_of
 from mulearn.lm import WeightsError
 from mulearn.prior.cache import default_directory
 
@@ -61,12 +62,12 @@ def _run_text(config: Config, workdir: pathlib.Path) -> None:
 
 
 def _run_board(config: Config, workdir: pathlib.Path) -> None:
-  """One run on a board, examined against perfect play."""
+  """One run on a board, examined as its game can be."""
   results = board_train.run_experiment(config, workdir)
   final = results["final"]
+  measure = measure_of(final)
   print(
-      f"Optimal moves {final['optimal_rate']:.2%} with search,"
-      f" {final['policy_rate']:.2%} without; at worst"
+      f"{MEASURES[measure]}: {final[measure]:.2%}, at worst"
       f" {results['worst_of_last_quarter']:.2%} in the last quarter."
       f" {results['seconds']:.0f} s."
   )
