@@ -1,0 +1,37 @@
+"""Experiments that are a `run.py` give their figures, from fewer draws."""
+
+import importlib.util
+import json
+import pathlib
+
+import pytest
+
+_EXPERIMENTS = pathlib.Path(__file__).parent.parent / "experiments"
+
+
+def _load(name: str):
+  path = _EXPERIMENTS / name / "run.py"
+  spec = importlib.util.spec_from_file_location(f"run_{name}", path)
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module
+
+
+def _run(module, out: pathlib.Path, *arguments: str):
+  """Runs one as its page says, and returns its results."""
+  module.main([*arguments, f"--out={out}"])
+  assert list(out.glob("*.png")) and list(out.glob("*.svg"))
+  return json.loads((out / "results.json").read_text())
+
+
+def test_gumbel_improvement(tmp_path):
+  module = _load("gumbel_improvement")
+  module.SIMULATIONS = (2, 16)
+  results = _run(module, tmp_path, "--draws=10000", "--batches=1")
+  assert results["example"]["action"] == pytest.approx(0.4857, abs=0.02)
+  assert results["example"]["least_lead"] == 0.0
+  for row in results["improvement"]:
+    printed = module.PRINTED[row["num_simulations"]]
+    for name, figure in zip(("action", "weights"), printed):
+      assert row[name]["first_batch"] == pytest.approx(figure, abs=0.01)
+      assert row[name]["min"] >= 0.0
