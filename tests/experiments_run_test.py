@@ -35,3 +35,16 @@ def test_gumbel_improvement(tmp_path):
     for name, figure in zip(("action", "weights"), printed):
       assert row[name]["first_batch"] == pytest.approx(figure, abs=0.01)
       assert row[name]["min"] >= 0.0
+
+
+def test_regularized_policy(tmp_path):
+  module = _load("regularized_policy")
+  module.NUM_ACTIONS = (16,)
+  results = _run(module, tmp_path, "--problems=512", "--visits=32")
+  for row in results["rows"]:
+    asked = module.ASKED[row["num_actions"]]
+    assert row["violations"] == 0 and row["checked"] == 512 * 32
+    assert row["lost"][module.FEW - 1] == pytest.approx(asked, rel=0.1)
+    searched, followed = row["value_at_16_searched"], row["value_at_16"]
+    for name in ("visits", "policy"):  # Search chooses as the rule does.
+      assert searched[name] == pytest.approx(followed[name], abs=2e-3)

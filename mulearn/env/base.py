@@ -215,6 +215,9 @@ class ChanceEnvironment(Protocol):
   def invalid(self, state: Any) -> jax.Array:
     """Bool `[A]`, True = may not be chosen."""
 
+  def guess(self, state: Any) -> jax.Array:
+    """Float32 `[]`: what a state is worth at a glance, 0 if nothing is known."""
+
   def reward(self, state: Any) -> jax.Array:
     """Float32 `[]`: what came with the last outcome."""
 

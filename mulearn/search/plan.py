@@ -153,10 +153,10 @@ def regularized_policy(
   def search(params, rng_key, root, recurrent_fn, *, num_simulations, **more):
     search_key, action_key = jax.random.split(rng_key)
     tree = mctx.search(
-        params,
-        search_key,
-        root,
-        recurrent_fn,
+        params=params,
+        rng_key=search_key,
+        root=root,
+        recurrent_fn=recurrent_fn,
         root_action_selection_fn=regularized.select,
         interior_action_selection_fn=regularized.select,
         num_simulations=num_simulations,

@@ -12,7 +12,8 @@ for visits to be many. It serves to choose within the tree, to act, and as the
 target of learning.
 """
 
-import functools
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +23,7 @@ from mulearn.types import Array
 
 # Enough for float32: the bounds on alpha are at most lambda apart.
 _NUM_HALVINGS = 30
+_ROOT = mctx.Tree.ROOT_INDEX
 
 
 def multiplier(num_visits: Array, num_actions: int, c: float = 1.25) -> Array:
@@ -74,10 +76,10 @@ def solve(q_values: Array, prior: Array, weight: Array) -> Array:
 
 def policy_at(
     tree: mctx.Tree,
-    node: Array,
+    node: Array | int,
     *,
     c: float = 1.25,
-    qtransform=mctx.qtransform_by_parent_and_siblings,
+    qtransform: Callable[..., Array] = mctx.qtransform_by_parent_and_siblings,
 ) -> Array:
   """The policy of a node of one tree, as its values are by now.
 
@@ -91,7 +93,7 @@ def policy_at(
     Probabilities `[K]`; 0 for the invalid slots of the root.
   """
   prior = jax.nn.softmax(tree.children_prior_logits[node])
-  is_root = node == mctx.Tree.ROOT_INDEX
+  is_root = node == _ROOT
   prior = jnp.where(
       is_root & tree.root_invalid_actions.astype(bool), 0.0, prior
   )
@@ -101,16 +103,15 @@ def policy_at(
   return solve(qtransform(tree, node), prior, weight)
 
 
-def root_policies(tree: mctx.Tree, **how) -> Array:
+def root_policies(tree: mctx.Tree, **how: Any) -> Array:
   """`policy_at` the roots of a batch of trees, `[B, K]`."""
-  at = functools.partial(policy_at, **how)
-  return jax.vmap(at, in_axes=(0, None))(tree, mctx.Tree.ROOT_INDEX)
+  return jax.vmap(lambda one: policy_at(one, _ROOT, **how))(tree)
 
 
 def select(
-    rng_key: Array, tree: mctx.Tree, node: Array, depth: Array = 0, **how
+    rng_key: Array, tree: mctx.Tree, node: Array, *depth: Array
 ) -> Array:
   """Draws a slot of one tree's node from its policy, `[]`."""
   del depth
-  policy = policy_at(tree, node, **how)
+  policy = policy_at(tree, node)
   return jax.random.categorical(rng_key, jnp.log(policy)).astype(jnp.int32)
