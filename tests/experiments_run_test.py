@@ -48,3 +48,12 @@ def test_regularized_policy(tmp_path):
     searched, followed = row["value_at_16_searched"], row["value_at_16"]
     for name in ("visits", "policy"):  # Search chooses as the rule does.
       assert searched[name] == pytest.approx(followed[name], abs=2e-3)
+
+
+def test_stochastic(tmp_path):
+  module = _load("stochastic")
+  module.TURNS, module.SIMULATIONS = (2,), (200,)
+  by_odds, mistaken = _run(module, tmp_path)["rows"]
+  assert mistaken["arm"] == "chance taken for a player"
+  assert by_odds["worst"][0] < 0.06 and by_odds["mean"][0] < 0.02
+  assert mistaken["worst"][0] > 0.15

@@ -37,10 +37,9 @@ _BOARDS = {  # One run a command.
     "hex": [f"hex_{n}_{kind}" for n in (3, 4) for kind in ("alphazero", "muzero")],
     "gumbel_low_simulations": ["gumbel_2", "gumbel_4", "gumbel_16", "puct_4"],
 }  # fmt: skip
-_EXACT = {
-    "gumbel_improvement",
-    "regularized_policy",
-}  # A `run.py`, tested beside this file.
+_EXACT = {  # A `run.py`, tested beside this file.
+    "gumbel_improvement", "regularized_policy", "stochastic",
+}  # fmt: skip
 _SHIPPED = [
     (name, game) for name, games in _ARGUMENTS.items() for game in games
 ]

@@ -15,7 +15,7 @@ import mctx
 from mulearn.types import Array
 
 # (rng_key, tree of one root, node, depth) -> a slot.
-SelectFn = Callable[[Array, mctx.Tree, Array, Array], Array]
+SelectFn = Callable[..., Array]
 
 
 def let_chance_choose(select: SelectFn) -> SelectFn:

@@ -24,6 +24,13 @@ SearchFn = Callable[..., mctx.PolicyOutput]
 QTransform = Callable[[mctx.Tree, Array], Array]
 # Trees of roots `[B]` -> policies over their slots `[B, K]`.
 PolicyFn = Callable[[mctx.Tree], Array]
+# (rng_key, tree of one root, node, depth) -> a slot.
+SelectFn = Callable[..., Array]
+
+
+def as_it_is(select: SelectFn) -> SelectFn:
+  """Where every node is a decision."""
+  return select
 
 
 def gumbel(
@@ -31,6 +38,7 @@ def gumbel(
     *,
     deterministic: bool = False,
     qtransform: QTransform | None = None,
+    interior: Callable[[SelectFn], SelectFn] = as_it_is,
 ) -> SearchFn:
   """Gumbel MuZero: sequential halving, completed Q-values as the target.
 
@@ -42,6 +50,8 @@ def gumbel(
     deterministic: no Gumbel noise at the root, for evaluation.
     qtransform: completes and scales the Q-values of a node; by the mixed value
       and the config's scale if None.
+    interior: changes the choice below the root, such as
+      `chance.let_chance_choose`.
 
   Returns:
     A search with mctx's arguments.
@@ -60,8 +70,10 @@ def gumbel(
         max_num_considered_actions=config.max_considered,
         qtransform=qtransform,
     )
-    select_interior = functools.partial(
-        mctx.gumbel_muzero_interior_action_selection, qtransform=qtransform
+    select_interior = interior(
+        functools.partial(
+            mctx.gumbel_muzero_interior_action_selection, qtransform=qtransform
+        )
     )
     return mctx.gumbel_muzero_policy(
         params,
@@ -91,6 +103,7 @@ def puct(
     *,
     deterministic: bool = False,
     qtransform: QTransform = mctx.qtransform_by_parent_and_siblings,
+    interior: Callable[[SelectFn], SelectFn] = as_it_is,
 ) -> SearchFn:
   """MuZero's own search: PUCT, Dirichlet noise, visit counts as the target.
 
@@ -101,6 +114,7 @@ def puct(
     config: simulations apart, the numbers of the search.
     deterministic: no noise, and the most visited slot is played.
     qtransform: scales the Q-values of a node.
+    interior: changes the choice below the root; see `gumbel`.
 
   Returns:
     A search with mctx's arguments.
@@ -120,7 +134,7 @@ def puct(
             params,
             recurrent_fn,
             select_root=functools.partial(select, depth=0),
-            select_interior=select,
+            select_interior=interior(select),
             max_depth=config.max_depth,
         ),
         qtransform=qtransform,
@@ -133,7 +147,10 @@ def puct(
 
 
 def regularized_policy(
-    config: SearchConfig, *, deterministic: bool = False
+    config: SearchConfig,
+    *,
+    deterministic: bool = False,
+    interior: Callable[[SelectFn], SelectFn] = as_it_is,
 ) -> SearchFn:
   """PUCT's regularised policy in place of its visits, wherever there is one.
 
@@ -145,6 +162,7 @@ def regularized_policy(
   Args:
     config: simulations apart, the numbers of the search.
     deterministic: the likeliest slot is played.
+    interior: changes the choice below the root; see `gumbel`.
 
   Returns:
     A search with mctx's arguments.
@@ -165,7 +183,7 @@ def regularized_policy(
             params,
             recurrent_fn,
             select_root=regularized.select,
-            select_interior=regularized.select,
+            select_interior=interior(regularized.select),
             max_depth=config.max_depth,
         ),
         **more,
