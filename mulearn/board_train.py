@@ -24,7 +24,7 @@ from mulearn.act.board_agent import BoardAgent
 from mulearn.board_run import BoardRun
 from mulearn.checkpoint import Checkpointer, CheckpointError, SignalGuard
 from mulearn.config import Config
-from mulearn.evaluate.examiners import EXAMINERS, score_name
+from mulearn.evaluate.examiners import EXAMINERS, MEASURES, measure_of
 from mulearn.metrics import JsonLinesWriter, MultiWriter, TensorBoardWriter
 from mulearn.parallel import hosts
 from mulearn.parallel.compilations import Compilations
@@ -128,8 +128,8 @@ def run_experiment(
     )
   if config.env.name not in EXAMINERS:
     raise ValueError(
-        f"config.env.name is {config.env.name!r}, of which no position is"
-        " solved, so a run could not be examined; there are"
+        f"config.env.name is {config.env.name!r}, which has no examiner, so"
+        " nobody could tell what a run has learned; there are"
         f" {', '.join(EXAMINERS)}."
     )
   _write(workdir / "config.json", dataclasses.asdict(config))
@@ -164,12 +164,11 @@ def summarise(run: BoardRun) -> dict[str, Any]:
     run: finished.
 
   Returns:
-    The config, the cost, the curve, its last point and the worst score (see
-    `examiners.score_name`) of the last quarter of training.
+    The config, the cost, the curve, its last point and the worst measure
+    (see `examiners.MEASURES`) of the last quarter of training.
   """
   start = 0.75 * run.config.num_steps
-  name = score_name(run.curve[-1])
-  late = [p[name] for p in run.curve if p["env_steps"] >= start]
+  late = [_judge(p) for p in run.curve if p["env_steps"] >= start]
   return {
       "config": dataclasses.asdict(run.config),
       "seed": run.config.seed,
@@ -237,8 +236,10 @@ def config_from_dict(kind: type, values: Mapping[str, Any]) -> Any:
 
 
 def _success(run: BoardRun) -> float | None:
-  """The newest share of optimal moves, where moves can be optimal."""
-  return run.curve[-1].get("optimal_rate") if run.curve else None
+  """How good the run was at last, where that is a share of the best."""
+  if not run.curve or not MEASURES[measure_of(run.curve[-1])].is_share:
+    return None
+  return _judge(run.curve[-1])
 
 
 def _is_due(run: BoardRun) -> bool:
@@ -250,8 +251,13 @@ def _is_due(run: BoardRun) -> bool:
   return is_time or now >= config.num_steps
 
 
+def _judge(point: Mapping[str, float]) -> float:
+  """The measure by which a point of a curve is judged."""
+  return point[measure_of(point)]
+
+
 def _examine(run: BoardRun, rng_key: Array, hooks: train_lib.Hooks) -> None:
-  """Adds a point to the curve: against perfect play, or what it earns."""
+  """Adds a point to the curve: what the game's examiner found."""
   agent = run.agent
   if jax.process_count() > 1:  # Each examines at its part of the positions.
     networks = hosts.local(agent.networks)
@@ -264,8 +270,7 @@ def _examine(run: BoardRun, rng_key: Array, hooks: train_lib.Hooks) -> None:
 
 def _keep_best(run: BoardRun, best: Checkpointer) -> None:
   """Saves the run apart where it has just done better than ever before."""
-  name = score_name(run.curve[-1])
-  *earlier, newest = (point[name] for point in run.curve)
+  *earlier, newest = map(_judge, run.curve)
   if newest > max(earlier, default=-math.inf):
     run.save(best)
 
@@ -306,7 +311,8 @@ def _writer(workdir: pathlib.Path, run: BoardRun) -> MultiWriter:
   looked = {point["env_steps"] for point in run.curve}
 
   def keep(line: Mapping[str, float]) -> bool:
-    lost = score_name(line) in line and line["env_steps"] not in looked
+    is_point = any(name in line for name in MEASURES)
+    lost = is_point and line["env_steps"] not in looked
     return line["env_steps"] <= now and not lost
 
   step = int(run.state.step)

@@ -68,7 +68,7 @@ class ModelConfig:
 class SearchConfig:
   """Thinking."""
 
-  policy: str = "gumbel"  # gumbel or puct
+  policy: str = "gumbel"  # gumbel, puct or regularized
   num_simulations: int = 16  # a move, while acting
   num_eval_simulations: int = 32  # a move, while evaluating
   max_considered: int = 16  # root actions of sequential halving

@@ -14,6 +14,7 @@ from mulearn.checkpoint import CheckpointError
 from mulearn.config import Config
 from mulearn.env.base import JavaNotFoundError, PackageNotFoundError
 from mulearn.evaluate import report
+from mulearn.evaluate.examiners import MEASURES, measure_of
 from mulearn.lm import WeightsError
 from mulearn.parallel import hosts, watch
 
@@ -83,17 +84,11 @@ def _run_board(
   if not hosts.is_leader():
     return
   final = results["final"]
-  worst = results["worst_of_last_quarter"]
-  if "mean_return" in final:
-    says = (
-        f"Mean return {final['mean_return']:.1f} +- {final['return_error']:.1f}"
-        f" (standard error); at worst {worst:.1f} in the last quarter."
-    )
-  else:
-    says = (
-        f"Optimal moves {final['optimal_rate']:.2%} with search,"
-        f" {final['policy_rate']:.2%} without; at worst {worst:.2%} in the last"
-        " quarter."
-    )
-  print(f"{says} {results['seconds']:.0f} s.")
+  name = measure_of(final)
+  measure = MEASURES[name]
+  worst = measure.show(results["worst_of_last_quarter"])
+  print(
+      f"{measure.words}: {measure.show(final[name])}, at worst {worst} in the"
+      f" last quarter. {results['seconds']:.0f} s."
+  )
   print(f"Results and metrics are in {workdir}.")

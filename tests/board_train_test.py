@@ -165,9 +165,9 @@ def test_what_is_no_run_cannot_be_restored(tmp_path):
 
 
 def test_a_game_that_nobody_can_examine_is_said_at_once(config, tmp_path):
-  env = dataclasses.replace(config.env, name="hex_5")
+  env = dataclasses.replace(config.env, name="othello")
   config = dataclasses.replace(config, env=env)
-  with pytest.raises(ValueError, match="hex_5.*tic_tac_toe"):
+  with pytest.raises(ValueError, match="othello.*tic_tac_toe"):
     board_train.run_experiment(config, tmp_path)
 
 

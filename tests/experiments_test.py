@@ -35,6 +35,10 @@ _BOARDS = {  # One run a command.
     "tic_tac_toe": ["muzero", "alphazero"],
     "connect_four": ["muzero", "alphazero"],
     "hex": [f"hex_{n}_{kind}" for n in (3, 4) for kind in ("alphazero", "muzero")],
+    "gumbel_low_simulations": ["gumbel_2", "gumbel_4", "gumbel_16", "puct_4"],
+}  # fmt: skip
+_EXACT = {  # A `run.py`, tested beside this file.
+    "gumbel_improvement", "regularized_policy", "stochastic",
 }  # fmt: skip
 _SHIPPED = [
     (name, game) for name, games in _ARGUMENTS.items() for game in games
@@ -46,8 +50,8 @@ _FIGURES = {
 }  # fmt: skip
 
 
-def _module(name: str):
-  path = _ROOT / "experiments" / name / "config.py"
+def _module(name: str, file: str = "config.py"):
+  path = _ROOT / "experiments" / name / file
   spec = importlib.util.spec_from_file_location(f"shipped_{name}", path)
   module = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(module)
@@ -72,6 +76,8 @@ def _fields(config: Config, prefix: str = "") -> set[str]:
 def test_every_experiment_is_listed_here():
   found = {p.parent.name for p in (_ROOT / "experiments").glob("*/config.py")}
   assert found == {*_ARGUMENTS, *_BOARDS}
+  found = {p.parent.name for p in (_ROOT / "experiments").glob("*/run.py")}
+  assert found == _EXACT
   assert set(_module("text_worlds").GAMES) == set(_ARGUMENTS["text_worlds"])
 
 
@@ -182,7 +188,8 @@ def test_the_readme_has_its_commands_and_each_experiment_a_readme():
       "mulearn.main", "mulearn.prior", "mulearn.lm", "mulearn.evaluate",
       "mulearn.explore", "mulearn.play", "mulearn.parallel.compile",
   }  # fmt: skip
-  assert len(_READMES) == 2 + len(_ARGUMENTS) + len(_BOARDS)  # And pods.
+  shipped = len(_ARGUMENTS) + len(_BOARDS) + len(_EXACT)
+  assert len(_READMES) == 2 + shipped  # And pods.
 
 
 @pytest.mark.parametrize("words", _COMMANDS)
@@ -190,6 +197,10 @@ def test_a_command_of_a_readme_can_be_given(words, monkeypatch):
   if words[0] == "make":
     targets = re.findall(r"^([a-z]+):", (_ROOT / "Makefile").read_text(), re.M)
     assert set(words[1:]) <= set(targets)
+    return
+  if words[1].endswith("/run.py"):
+    _, name, file = words[1].split("/")
+    assert _module(name, file).parser().parse_args(words[2:]).out
     return
   assert words[1] == "-m"
   if words[2] == "mulearn.main":

@@ -189,6 +189,46 @@ class Environment(Protocol):
     """Int32 `[]`: whose turn it is."""
 
 
+class ChanceEnvironment(Protocol):
+  """A game for one in which chance answers every action.
+
+  Pure functions of single states, as in `Environment`. A state and what it is
+  after an action, before chance has spoken, have the same structure.
+  """
+
+  @property
+  def num_actions(self) -> int:
+    """A, the number of actions."""
+
+  @property
+  def num_outcomes(self) -> int:
+    """C, the number of outcomes of chance."""
+
+  def init(self, rng_key: jax.Array) -> Any:
+    """Draws an initial state; consumes the key."""
+
+  def after(self, state: Any, action: jax.Array) -> Any:
+    """The afterstate of `action`, an int32 `[]`."""
+
+  def outcome_logits(self, after: Any) -> jax.Array:
+    """Log-odds of the outcomes at an afterstate, -inf for none, `[C]`."""
+
+  def settle(self, after: Any, outcome: jax.Array) -> Any:
+    """The state that `outcome`, an int32 `[]`, makes of an afterstate."""
+
+  def invalid(self, state: Any) -> jax.Array:
+    """Bool `[A]`, True = may not be chosen."""
+
+  def guess(self, state: Any) -> jax.Array:
+    """Float32 `[]`: what a state is worth at a glance, 0 if nothing is known."""
+
+  def reward(self, state: Any) -> jax.Array:
+    """Float32 `[]`: what came with the last outcome."""
+
+  def terminated(self, state: Any) -> jax.Array:
+    """Bool `[]`: the game is over."""
+
+
 def check_seed(seed: int, fold: str) -> None:
   """Checks that the seed belongs to the fold.
 

@@ -10,12 +10,11 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from mulearn.act.board_agent import BoardAgent
 from mulearn.config import SearchConfig
 from mulearn.env.base import Environment
 from mulearn.evaluate.playouts import PlayoutModel
 from mulearn.evaluate.position_index import PositionIndex
-from mulearn.evaluate.solver import Table
+from mulearn.evaluate.solver import Planner, Table
 from mulearn.parallel.mesh import make_mesh
 from mulearn.search import plan as plan_lib
 from mulearn.types import Array, PyTree
@@ -138,14 +137,12 @@ def playout_player(environment: Environment, num_simulations: int) -> Player:
   return act
 
 
-def agent_player(
-    agent: BoardAgent, num_simulations: int | None = None
-) -> Player:
+def agent_player(agent: Planner, num_simulations: int | None = None) -> Player:
   """A trained agent that searches; its own number of simulations if None."""
   return lambda key, states: agent.plan(key, states, num_simulations).action
 
 
-def policy_player(agent: BoardAgent) -> Player:
+def policy_player(agent: Planner) -> Player:
   """The mode of a trained agent's policy head, without search."""
 
   def act(unused_key: Array, states: PyTree) -> Array:

@@ -17,13 +17,30 @@ import mctx
 from mulearn.config import SearchConfig
 from mulearn.model.base import Model
 from mulearn.parallel.mesh import AxisName
-from mulearn.search import recurrent, simulations
+from mulearn.search import recurrent, regularized, simulations
 from mulearn.types import Array, Node, Plan
 
 SearchFn = Callable[..., mctx.PolicyOutput]
+# (tree of one root, node) -> a Q-value for each slot `[K]`, tried or not.
+QTransform = Callable[[mctx.Tree, Array], Array]
+# Trees of roots `[B]` -> policies over their slots `[B, K]`.
+PolicyFn = Callable[[mctx.Tree], Array]
+# (rng_key, tree of one root, node, depth) -> a slot.
+SelectFn = Callable[..., Array]
 
 
-def gumbel(config: SearchConfig, *, deterministic: bool = False) -> SearchFn:
+def as_it_is(select: SelectFn) -> SelectFn:
+  """Where every node is a decision."""
+  return select
+
+
+def gumbel(
+    config: SearchConfig,
+    *,
+    deterministic: bool = False,
+    qtransform: QTransform | None = None,
+    interior: Callable[[SelectFn], SelectFn] = as_it_is,
+) -> SearchFn:
   """Gumbel MuZero: sequential halving, completed Q-values as the target.
 
   Danihelka et al. 2022, "Policy improvement by planning with Gumbel",
@@ -32,16 +49,23 @@ def gumbel(config: SearchConfig, *, deterministic: bool = False) -> SearchFn:
   Args:
     config: simulations apart, the numbers of the search.
     deterministic: no Gumbel noise at the root, for evaluation.
+    qtransform: completes and scales the Q-values of a node; by the mixed value
+      and the config's scale if None.
+    interior: changes the choice below the root, such as
+      `chance.let_chance_choose`.
 
   Returns:
     A search with mctx's arguments.
   """
   scale_of_evaluation = config.eval_value_scale or config.value_scale
-  qtransform = functools.partial(
-      mctx.qtransform_completed_by_mix_value,
-      value_scale=scale_of_evaluation if deterministic else config.value_scale,
-      rescale_values=config.rescale_values,
-  )
+  if qtransform is None:
+    qtransform = functools.partial(
+        mctx.qtransform_completed_by_mix_value,
+        value_scale=scale_of_evaluation
+        if deterministic
+        else config.value_scale,
+        rescale_values=config.rescale_values,
+    )
 
   def search(params, rng_key, root, recurrent_fn, *, num_simulations, **more):
     select_root = functools.partial(
@@ -50,8 +74,10 @@ def gumbel(config: SearchConfig, *, deterministic: bool = False) -> SearchFn:
         max_num_considered_actions=config.max_considered,
         qtransform=qtransform,
     )
-    select_interior = functools.partial(
-        mctx.gumbel_muzero_interior_action_selection, qtransform=qtransform
+    select_interior = interior(
+        functools.partial(
+            mctx.gumbel_muzero_interior_action_selection, qtransform=qtransform
+        )
     )
     return mctx.gumbel_muzero_policy(
         params,
@@ -76,7 +102,13 @@ def gumbel(config: SearchConfig, *, deterministic: bool = False) -> SearchFn:
   return search
 
 
-def puct(config: SearchConfig, *, deterministic: bool = False) -> SearchFn:
+def puct(
+    config: SearchConfig,
+    *,
+    deterministic: bool = False,
+    qtransform: QTransform = mctx.qtransform_by_parent_and_siblings,
+    interior: Callable[[SelectFn], SelectFn] = as_it_is,
+) -> SearchFn:
   """MuZero's own search: PUCT, Dirichlet noise, visit counts as the target.
 
   Schrittwieser et al. 2020, "Mastering Atari, Go, chess and shogi by planning
@@ -85,10 +117,15 @@ def puct(config: SearchConfig, *, deterministic: bool = False) -> SearchFn:
   Args:
     config: simulations apart, the numbers of the search.
     deterministic: no noise, and the most visited slot is played.
+    qtransform: scales the Q-values of a node.
+    interior: changes the choice below the root; see `gumbel`.
 
   Returns:
     A search with mctx's arguments.
   """
+  select = functools.partial(
+      mctx.muzero_action_selection, qtransform=qtransform
+  )
 
   def search(params, rng_key, root, recurrent_fn, **more):
     return mctx.muzero_policy(
@@ -100,12 +137,11 @@ def puct(config: SearchConfig, *, deterministic: bool = False) -> SearchFn:
         loop_fn=simulations.make_loop(
             params,
             recurrent_fn,
-            select_root=functools.partial(
-                mctx.muzero_action_selection, depth=0
-            ),
-            select_interior=mctx.muzero_action_selection,
+            select_root=functools.partial(select, depth=0),
+            select_interior=interior(select),
             max_depth=config.max_depth,
         ),
+        qtransform=qtransform,
         dirichlet_fraction=0.0 if deterministic else 0.25,
         temperature=0.0 if deterministic else 1.0,
         **more,
@@ -114,7 +150,83 @@ def puct(config: SearchConfig, *, deterministic: bool = False) -> SearchFn:
   return search
 
 
-POLICIES = {"gumbel": gumbel, "puct": puct}
+def regularized_policy(
+    config: SearchConfig,
+    *,
+    deterministic: bool = False,
+    interior: Callable[[SelectFn], SelectFn] = as_it_is,
+) -> SearchFn:
+  """PUCT's regularised policy in place of its visits, wherever there is one.
+
+  Slots are drawn from it in the tree, the move is drawn from it, and it is the
+  target: the variant ALL of Grill et al. 2020, "Monte-Carlo tree search as
+  regularized policy optimization", https://arxiv.org/abs/2007.12509. There is no
+  Dirichlet noise, since what is drawn explores.
+
+  Args:
+    config: simulations apart, the numbers of the search.
+    deterministic: the likeliest slot is played.
+    interior: changes the choice below the root; see `gumbel`.
+
+  Returns:
+    A search with mctx's arguments.
+  """
+
+  def search(params, rng_key, root, recurrent_fn, *, num_simulations, **more):
+    search_key, action_key = jax.random.split(rng_key)
+    tree = mctx.search(
+        params=params,
+        rng_key=search_key,
+        root=root,
+        recurrent_fn=recurrent_fn,
+        root_action_selection_fn=regularized.select,
+        interior_action_selection_fn=regularized.select,
+        num_simulations=num_simulations,
+        max_depth=config.max_depth,
+        loop_fn=simulations.make_loop(
+            params,
+            recurrent_fn,
+            select_root=regularized.select,
+            select_interior=interior(regularized.select),
+            max_depth=config.max_depth,
+        ),
+        **more,
+    )
+    weights = regularized.root_policies(tree)
+    drawn = jax.random.categorical(action_key, jnp.log(weights))
+    return mctx.PolicyOutput(
+        action=jnp.argmax(weights, axis=-1) if deterministic else drawn,
+        action_weights=weights,
+        search_tree=tree,
+    )
+
+  return search
+
+
+def with_policy(search: SearchFn, policy: PolicyFn) -> SearchFn:
+  """The same search, from whose trees another policy is read.
+
+  Args:
+    search: `gumbel(config)`, `puct(config)` or the like.
+    policy: what is learned, and drawn from in self-play, such as
+      `regularized.root_policies`.
+
+  Returns:
+    A search with mctx's arguments.
+  """
+
+  def search_and_read(*arguments, **more):
+    output = search(*arguments, **more)
+    return output.replace(action_weights=policy(output.search_tree))
+
+  return search_and_read
+
+
+POLICIES = {
+    "gumbel": gumbel,
+    "puct": puct,
+    "regularized": regularized_policy,
+}
 
 
 def improved_value(plan: Plan) -> Array:
@@ -154,7 +266,7 @@ def plan(
     model: a pytree with `step`; replicated over the mesh's data axis.
     rng_key: consumed; a different part of it reaches each shard.
     root: the positions, leaves `[B, ...]`; B divisible by the data axis.
-    search: `gumbel(config)` or `puct(config)`.
+    search: `gumbel(config)`, `puct(config)` or the like.
     num_simulations: simulations a root.
     mesh: the mesh of `parallel.mesh.make_mesh`.
 

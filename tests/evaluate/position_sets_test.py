@@ -181,4 +181,4 @@ def test_mistakes_are_told_set_by_set(sets, agent):
 
 
 def test_every_solved_game_has_its_examiner():
-  assert {"connect_four", *solver.TABLES} == set(EXAMINERS)
+  assert {"connect_four", *solver.TABLES} <= set(EXAMINERS)

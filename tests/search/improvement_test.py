@@ -5,54 +5,26 @@ and section 3: with two simulations of three actions, the best of the two that
 the prior likes most has value 0, and sampling from the prior .2.
 """
 
-import dataclasses
 import functools
 
 import jax
 import jax.numpy as jnp
 
 from mulearn.config import SearchConfig
+from mulearn.model.bandit import Bandit
 from mulearn.parallel.mesh import make_mesh
 from mulearn.search import plan as plan_lib
-from mulearn.types import Node
 
 Q = jnp.array([0.0, 0.0, 1.0])
 PI = jnp.array([0.5, 0.3, 0.2])
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class Bandit:
-  """One move with reward `q` of the arm, and the game is over."""
-
-  q: jax.Array
-  pi: jax.Array
-
-  def node(self, reward, discount, value):
-    """Arms `[B, A]` with the same prior everywhere."""
-    shape = (reward.shape[0], self.q.size)
-    return Node(
-        state=jnp.zeros(shape[0]),
-        actions=jnp.broadcast_to(jnp.arange(self.q.size), shape),
-        prior_logits=jnp.broadcast_to(jnp.log(self.pi), shape),
-        invalid=jnp.zeros(shape, bool),
-        value=value,
-        reward=reward,
-        discount=discount,
-    )
-
-  def step(self, rng_key, state, action):
-    del rng_key
-    zeros = jnp.zeros_like(state)
-    return self.node(self.q[action], zeros, zeros)
-
-
 @functools.partial(jax.jit, static_argnames=("batch", "num_simulations"))
 def _draws(q, pi, batch, num_simulations, key):
   """Values of what search chose, and of what its noise alone would choose."""
-  bandit = Bandit(q, pi)
-  zeros = jnp.zeros(batch)
-  root = bandit.node(zeros, zeros, jnp.full(batch, jnp.sum(q * pi)))
+  bandit = Bandit(q[None], jnp.log(pi)[None])
+  rows = jnp.zeros(batch, jnp.int32)
+  root = bandit.root(key, rows, jnp.zeros((batch, q.size)))
   config = SearchConfig(max_considered=q.size, value_scale=1.0)
   plan = plan_lib.plan(
       bandit,

@@ -104,7 +104,7 @@ def test_order_of_slots_does_not_matter():
   )
 
 
-@pytest.mark.parametrize("policy", ["gumbel", "puct"])
+@pytest.mark.parametrize("policy", plan_lib.POLICIES)
 def test_invalid_slots_have_no_mass_and_no_visits(policy):
   plan = _plan(SEEDS, KEY, policy=policy, deterministic=False)
   world = World(jnp.float32(1.0), False)
