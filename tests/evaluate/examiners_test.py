@@ -1,8 +1,8 @@
 """An agent of a game that nobody has solved is judged by its games."""
 
 import jax
-import pytest
 import jax.numpy as jnp
+import pytest
 
 from mulearn.env.hex import Hex
 from mulearn.evaluate import examiners
