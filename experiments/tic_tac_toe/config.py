@@ -15,8 +15,9 @@ def get_config(arm: str = "muzero") -> Config:
   if arm not in ARMS:
     raise ValueError(f"No arm {arm!r} here; there are {', '.join(ARMS)}.")
   is_muzero = arm == "muzero"
-  num_steps = 655_360 if is_muzero else 327_680
-  config = Config(num_steps=num_steps, eval_every=40_960)
+  num_steps = 1_310_720 if is_muzero else 327_680
+  eval_every = 81_920 if is_muzero else 40_960
+  config = Config(num_steps=num_steps, eval_every=eval_every)
   config.env.name = "tic_tac_toe"
   config.env.step_limit = 9
   config.env.num_lanes = 128
