@@ -57,3 +57,11 @@ def test_stochastic(tmp_path):
   assert mistaken["arm"] == "chance taken for a player"
   assert by_odds["worst"][0] < 0.06 and by_odds["mean"][0] < 0.02
   assert mistaken["worst"][0] > 0.15
+
+
+def test_sampled(tmp_path):
+  module = _load("sampled")
+  module.SAMPLES, module.SEEDS = (4,), range(1)
+  module.same_trees = dict  # `tests/model/sampled_test.py` holds it.
+  (row,) = _run(module, tmp_path, "--steps=20")["rows"]
+  assert row["expected"][0][-1] > row["expected"][0][0] + 0.05

@@ -38,7 +38,7 @@ _BOARDS = {  # One run a command.
     "gumbel_low_simulations": ["gumbel_2", "gumbel_4", "gumbel_16", "puct_4"],
 }  # fmt: skip
 _EXACT = {  # A `run.py`, tested beside this file.
-    "gumbel_improvement", "regularized_policy", "stochastic",
+    "gumbel_improvement", "regularized_policy", "sampled", "stochastic",
 }  # fmt: skip
 _SHIPPED = [
     (name, game) for name, games in _ARGUMENTS.items() for game in games

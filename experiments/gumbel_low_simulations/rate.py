@@ -1,8 +1,9 @@
 """Rates all runs of this experiment against each other, in the arena.
 
 Everybody meets everybody in colour-reversed pairs of games from random openings:
-once with the bare policy, once with as many simulations a move as the run learned
-from, once with 64. The Elo of an arm is the mean over its seeds.
+once with as many simulations a move as the run learned from, once with the bare
+policy. The Elo of an arm is the mean over its seeds. An arena that was played before
+is not played again.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from mulearn.evaluate import arena, arena_report, curves, players
 from mulearn.evaluate.statistics import bootstrap_ci
 
 ARMS = ("gumbel_16", "gumbel_4", "gumbel_2", "puct_4")
-WAYS = ("as it learned", "64 simulations", "policy alone")
+WAYS = ("as it learned", "policy alone")
 
 
 def load(runs: pathlib.Path) -> dict[str, board_train.BoardAgent]:
@@ -35,8 +36,7 @@ def player(agent: board_train.BoardAgent, way: str) -> players.Player:
   """The agent as it plays one way."""
   if way == "policy alone":
     return players.policy_player(agent)
-  few = agent.config.search.num_simulations
-  return players.agent_player(agent, few if way == "as it learned" else 64)
+  return players.agent_player(agent, agent.config.search.num_simulations)
 
 
 def rate(agents, way: str, num_pairs: int) -> dict:
@@ -125,7 +125,7 @@ def main() -> None:
   """Rates, prints, and writes elo.json, arenas and a picture."""
   options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
   options.add_argument("--runs", type=pathlib.Path, required=True)
-  options.add_argument("--pairs", type=int, default=64)
+  options.add_argument("--pairs", type=int, default=32)
   options.add_argument("--out", type=pathlib.Path, required=True)
   chosen = options.parse_args()
   logging.set_verbosity(logging.WARNING)
@@ -134,10 +134,10 @@ def main() -> None:
   chosen.out.mkdir(parents=True, exist_ok=True)
   elo = {}
   for way in WAYS:
-    found = rate(agents, way, chosen.pairs)
-    elo[way] = by_arm(found)
-    name = f"arena_{way.replace(' ', '_')}.json"
-    (chosen.out / name).write_text(json.dumps(found) + "\n")
+    path = chosen.out / f"arena_{way.replace(' ', '_')}.json"
+    if not path.exists():
+      path.write_text(json.dumps(rate(agents, way, chosen.pairs)) + "\n")
+    elo[way] = by_arm(json.loads(path.read_text()))
     print(way, {arm: round(x["mean"]) for arm, x in elo[way].items()})
   seconds = time.monotonic() - start
   (chosen.out / "elo.json").write_text(
