@@ -80,7 +80,7 @@ $(NEWEST)/.ready: setup.py pyproject.toml
 	@$(NEWEST_PYTHON) -m venv --clear $(NEWEST)
 	@$(NEWEST)/bin/python -m pip --disable-pip-version-check install --quiet uv
 	@$(NEWEST)/bin/uv pip install --quiet --python $(NEWEST)/bin/python \
-	  --editable '.[board,test,text]'
+	  --editable '.[board,solo,test,text]'
 	@$(NEWEST)/bin/uv pip list --python $(NEWEST)/bin/python 2> /dev/null \
 	  | grep -E '^(jax|flax|numpy) '
 	@touch $@
@@ -118,7 +118,7 @@ lock: $(VENV)/.dev  ## Pins the versions again, after a change to setup.py.
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	  --fork-strategy requires-python --no-annotate \
 	  --custom-compile-command "make lock" \
-	  --extra text --extra board --extra test \
+	  --extra text --extra board --extra solo --extra test \
 	  --output-file $(LOCK) setup.py
 
 $(VENV)/.dev: $(READY)

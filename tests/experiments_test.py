@@ -13,12 +13,13 @@ import pytest
 
 from mulearn import board_run, study
 from mulearn import run as run_lib
+from mulearn.act.board_agent import games_on_device
 from mulearn.config import Config
-from mulearn.env.board import GAMES as GAMES_ON_BOARDS
 from mulearn.env.text import GAMES, load_interface
 from mulearn.evaluate import __main__ as evaluate_main
 from mulearn.evaluate.examiners import EXAMINERS
 from mulearn.explore import __main__ as explore_main
+from mulearn.learn import learners
 from mulearn.lm import __main__ as lm_main
 from mulearn.parallel import chips
 from mulearn.parallel import compile as pod_main
@@ -36,6 +37,10 @@ _BOARDS = {  # One run a command.
     "connect_four": ["muzero", "alphazero"],
     "hex": [f"hex_{n}_{kind}" for n in (3, 4) for kind in ("alphazero", "muzero")],
     "gumbel_low_simulations": ["gumbel_2", "gumbel_4", "gumbel_16", "puct_4"],
+    "floor": [
+        "cartpole_ppo", "cartpole_dqn", "cartpole_a2c", "cartpole_muzero",
+        "breakout_ppo",
+    ],
 }  # fmt: skip
 _EXACT = {  # A `run.py`, tested beside this file.
     "gumbel_improvement", "regularized_policy", "sampled", "stochastic",
@@ -116,21 +121,24 @@ def test_a_shipped_config_and_its_arms_are_sound(name, argument):
 def test_a_shipped_run_on_a_board_is_sound(name, arm):
   config = _load(name, arm)
   assert _fields(config) == _fields(Config())
-  assert config.env.name in GAMES_ON_BOARDS and config.env.name in EXAMINERS
-  is_muzero = arm.endswith("muzero")
-  assert config.model.kind == ("world" if is_muzero else "simulator")
+  assert config.env.name in games_on_device() and config.env.name in EXAMINERS
+  algorithm = arm.split("_")[-1]
+  is_muzero = algorithm == "muzero"
+  kinds = {"muzero": "world", "alphazero": "simulator"}
+  assert config.model.kind == kinds.get(algorithm, algorithm)
   assert config.learn.unroll_steps == 0 or is_muzero
+  learners.check(config)
   assert config.search.num_eval_simulations <= 100
   moves = board_run.moves_per_round(config)
   board_run.updates_per_round(config)
   board_run.replay_of(config)
-  assert moves < config.replay.min_size < config.num_steps
+  assert moves <= config.replay.min_size < config.num_steps
   # The curve begins, goes on and ends with a point, some in the last quarter.
   assert config.eval_every % moves == config.num_steps % config.eval_every == 0
-  assert config.num_steps // config.eval_every >= 8
+  assert config.num_steps // config.eval_every >= 4
   assert config.num_seeds == 1 and not config.arms
-  with pytest.raises(ValueError, match="No arm 'dqn' here"):
-    _load(name, "dqn")
+  with pytest.raises(ValueError, match="No arm 'chess' here"):
+    _load(name, "chess")
 
 
 @pytest.mark.parametrize("name, argument", _SHIPPED)

@@ -68,7 +68,7 @@ def test_pinned_versions_are_within_the_ranges(monkeypatch, python):
   given = _setup(monkeypatch)
   pins = _pins(python)
   wanted = list(given["install_requires"])
-  for extra in ("text", "board", "test"):
+  for extra in ("text", "board", "solo", "test"):
     wanted += given["extras_require"][extra]
   for text in wanted:
     requirement = Requirement(text)
@@ -83,9 +83,7 @@ def test_the_package_says_what_it_is(monkeypatch):
   given = _setup(monkeypatch)
   assert given["name"] == "mulearn"
   assert given["python_requires"] == ">=3.11"
-  extras = {
-      "tpu", "text", "board", "solo", "solver", "test", "docs", "dev",
-  }  # fmt: skip
+  extras = {"tpu", "text", "board", "solo", "solver", "test", "docs", "dev"}
   assert extras == set(given["extras_require"])
   version: dict[str, str] = {}
   exec((_ROOT / "mulearn" / "__init__.py").read_text(), version)
@@ -197,7 +195,7 @@ def test_targets_run_the_commands_of_the_readme(tmp_path, target, words):
 
 def test_the_newest_packages_meet_tests_that_exist(tmp_path):
   done = _make("--dry-run", "test-newest", f"NEWEST={tmp_path}/v")
-  assert "--editable '.[board,test,text]'" in done.stdout
+  assert "--editable '.[board,solo,test,text]'" in done.stdout
   named = re.findall(r"tests/\S+", done.stdout.split("-m pytest")[1])
   assert len(named) > 10
   assert [name for name in named if not (_ROOT / name).exists()] == []

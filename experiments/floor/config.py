@@ -55,11 +55,11 @@ def _ppo(config: Config) -> None:
 def _a2c(config: Config) -> None:
   _ppo(config)
   config.env.num_lanes = 32
-  config.self_play.num_plies = 16
+  config.self_play.num_plies = 8
   _on_policy(config)
   config.learn.num_minibatches = 1
-  config.learn.updates_per_env_step = 1 / 512
-  config.learn.learning_rate = 2e-3
+  config.learn.updates_per_env_step = 1 / 256
+  config.learn.learning_rate = 1e-3
 
 
 def _on_policy(config: Config) -> None:
@@ -103,14 +103,15 @@ def _muzero(config: Config) -> None:
   config.learn.td_steps = 40
   config.learn.discount = 0.99
   config.learn.updates_per_env_step = 1 / 4
+  config.learn.target_decay = 0.99
   config.learn.learning_rate = 2e-3
   config.learn.weight_decay = 1e-4
 
 
 def _breakout(config: Config) -> None:
-  config.num_steps, config.eval_every = 9_830_400, 983_040
+  config.num_steps, config.eval_every = 4_915_200, 614_400
   config.env.num_lanes = 128
   config.self_play.num_plies = 64
   _on_policy(config)
   config.learn.num_minibatches = 8
-  config.learn.updates_per_env_step = 32 / 8192
+  config.learn.updates_per_env_step = 16 / 8192  # Two epochs.

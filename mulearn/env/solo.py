@@ -52,7 +52,9 @@ class SoloGame:
       PackageNotFoundError: gymnax is not installed.
     """
     make = _gymnax().make
-    self._game, self._params = make(name)
+    # A game may be asked for first while a program is traced, and is kept.
+    with jax.ensure_compile_time_eval():
+      self._game, self._params = make(name)
     actions = self._game.action_space(self._params)
     self.action_size = 0 if hasattr(actions, "n") else actions.shape[0]
     self._scale = 1.0 if not self.action_size else actions.high

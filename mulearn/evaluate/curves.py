@@ -159,14 +159,15 @@ def _finish(axes: mpl_axes.Axes, last_step: float) -> None:
 
 
 def make_panels(
-    count: int, width: float, height: float
+    count: int, width: float, height: float, *, alike: bool = True
 ) -> tuple[mpl_figure.Figure, Sequence[mpl_axes.Axes]]:
-  """A figure of panels side by side that share their vertical axis.
+  """A figure of panels side by side.
 
   Args:
     count: of panels.
     width: of the figure, inches.
     height: inches.
+    alike: whether they share their vertical axis.
 
   Returns:
     The figure and its panels.
@@ -175,7 +176,7 @@ def make_panels(
       figsize=(width, height), dpi=220, layout="constrained"
   )
   backend_agg.FigureCanvasAgg(figure)
-  return figure, figure.subplots(1, count, sharey=True, squeeze=False)[0]
+  return figure, figure.subplots(1, count, sharey=alike, squeeze=False)[0]
 
 
 def finish_axes(axes: mpl_axes.Axes) -> None:

@@ -79,6 +79,18 @@ def test_chance_is_another_at_every_step_and_the_same_again():
   jax.tree.map(np.testing.assert_array_equal, again, states[1])
 
 
+def test_a_game_that_a_traced_program_made_is_of_use_to_others():
+  made = []
+
+  def make(rng_key):
+    made.append(solo.GAMES["breakout"]())
+    return made[0].init(rng_key)
+
+  state = jax.eval_shape(make, jax.random.key(0))
+  after = jax.eval_shape(made[0].step, state, jnp.int32(1))
+  assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, state)
+
+
 def test_a_missing_package_is_said_with_its_remedy(monkeypatch):
   monkeypatch.setitem(sys.modules, "gymnax", None)
   with pytest.raises(PackageNotFoundError, match=r"mulearn\[solo\].*JAX below"):
