@@ -11,6 +11,9 @@ from absl import flags
 from ml_collections import config_flags
 import pytest
 
+from experiments.resume import cost as resume_cost
+from experiments.resume import kills as resume_kills
+from experiments.resume import together as resume_together
 from mulearn import board_run, study
 from mulearn import run as run_lib
 from mulearn.config import Config
@@ -182,7 +185,8 @@ def test_the_readme_has_its_commands_and_each_experiment_a_readme():
       "mulearn.main", "mulearn.prior", "mulearn.lm", "mulearn.evaluate",
       "mulearn.explore", "mulearn.play", "mulearn.parallel.compile",
   }  # fmt: skip
-  assert len(_READMES) == 2 + len(_ARGUMENTS) + len(_BOARDS)  # And pods.
+  # And pods, and resume.
+  assert len(_READMES) == 3 + len(_ARGUMENTS) + len(_BOARDS)
 
 
 @pytest.mark.parametrize("words", _COMMANDS)
@@ -204,6 +208,9 @@ def test_a_command_of_a_readme_can_be_given(words, monkeypatch):
       "mulearn.play": play_main._parser,
       "mulearn.prior": prior_main._parser,
       "mulearn.lm": lambda: lm_main._parser(words[3:]),
+      "experiments.resume.cost": resume_cost.parser,
+      "experiments.resume.kills": resume_kills.parser,
+      "experiments.resume.together": resume_together.parser,
   }
   options = parsers[words[2]]().parse_args(words[3:])
   assert isinstance(options, argparse.Namespace) and callable(options.run)

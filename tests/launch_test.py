@@ -59,7 +59,9 @@ def test_what_fails_ends_the_launch(ran):
 
 
 def test_several_slices_are_one_workload(capsys):
-  assert slices.main(["--dry-run", "--cluster=c", "--num-slices=4", *_MAIN]) == 0
+  assert (
+      slices.main(["--dry-run", "--cluster=c", "--num-slices=4", *_MAIN]) == 0
+  )
   [words] = _printed(capsys)
   assert words[:3] == ["xpk", "workload", "create"]
   assert "--num-slices=4" in words and words[-1].endswith(_TRAIN)

@@ -83,7 +83,11 @@ def test_two_processes(tmp_path):
     out, err = process.communicate(timeout=100)
     assert "passed" in out, err
   # What two wrote, one reads; and finds the bit that was flipped.
-  like = {"rows": np.zeros((4, 3), np.float32), "all": np.zeros(2, np.int32), "n": 0}
+  like = {
+      "rows": np.zeros((4, 3), np.float32),
+      "all": np.zeros(2, np.int32),
+      "n": 0,
+  }
   assert Checkpointer(tmp_path).names() == ["2", "3"]
   _, arrays, host = Checkpointer(tmp_path).restore(like)
   np.testing.assert_array_equal(arrays["rows"], _rows() + 3.0)

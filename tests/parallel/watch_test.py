@@ -97,9 +97,7 @@ def test_a_meeting_that_breaks_off_waits_to_name_who_is_gone(store):
 
 
 def test_who_has_not_begun_a_round_is_named_once(store, caplog):
-  watch, said = _watch(
-      lost_seconds=60.0, stall_seconds=0.1, stall_factor=2.0
-  )
+  watch, said = _watch(lost_seconds=60.0, stall_seconds=0.1, stall_factor=2.0)
   with watch, caplog.at_level("WARNING", logger="absl"):
     for step in range(6):
       watch.begin_round(step)
