@@ -123,12 +123,13 @@ def _strike(
     in_save: bool,
 ) -> dict[str, Any] | None:
   """Starts or continues a run and kills it; None if it ended before that."""
+  before = _half_saved(run)  # By the last one that was killed.
   began = time.monotonic()
   with processes.running(words, run) as (process,):
     while process.poll() is None:
       passed = time.monotonic() - began
       if after is not None and passed >= after:
-        if not in_save or _is_saving(run):
+        if not in_save or _half_saved(run) - before:
           process.kill()
           process.wait()
           break
@@ -142,15 +143,16 @@ def _strike(
   path = run / "metrics.jsonl"
   return {
       "after_seconds": round(passed, 2),
-      "in_a_checkpoint": _is_saving(run),
+      "in_a_checkpoint": bool(_half_saved(run) - before),
       "lines_of_metrics": path.read_text().count("\n") if path.exists() else 0,
   }
 
 
-def _is_saving(run: pathlib.Path) -> bool:
+def _half_saved(run: pathlib.Path) -> set[str]:
+  """Checkpoints that are being written, or were when a kill came."""
   folders = [run / "checkpoints", run / "best"]
   names = [p.name for f in folders if f.exists() for p in f.iterdir()]
-  return any("tmp" in name for name in names)
+  return {name for name in names if "tmp" in name}
 
 
 if __name__ == "__main__":
