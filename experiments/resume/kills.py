@@ -5,6 +5,7 @@
 
 import argparse
 from collections.abc import Callable, Sequence
+import contextlib
 import json
 import pathlib
 import random
@@ -148,11 +149,13 @@ def _strike(
   }
 
 
-def _half_saved(run: pathlib.Path) -> set[str]:
+def _half_saved(run: pathlib.Path) -> set[tuple[str, int]]:
   """Checkpoints that are being written, or were when a kill came."""
-  folders = [run / "checkpoints", run / "best"]
-  names = [p.name for f in folders if f.exists() for p in f.iterdir()]
-  return {name for name in names if "tmp" in name}
+  found = set()
+  for path in [*run.glob("checkpoints/*tmp*"), *run.glob("best/*tmp*")]:
+    with contextlib.suppress(FileNotFoundError):  # Finished just now.
+      found.add((path.name, path.stat().st_mtime_ns))
+  return found
 
 
 if __name__ == "__main__":
