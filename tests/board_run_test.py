@@ -1,10 +1,13 @@
 """The parts of a run on a board."""
 
+import types
+
 import jax
 import numpy as np
 import pytest
 
-from mulearn import board_run
+from mulearn import board_run, train
+from mulearn.parallel.mesh import make_mesh
 from mulearn.replay.buffer import num_moves
 
 
@@ -23,6 +26,48 @@ def test_a_round_moves_every_lane_and_learns(board_config):
   # The other layers lie behind heads that begin at zero.
   assert np.mean(jax.tree.leaves(changed)) > 0.5
   assert run.agent.networks is run.state.params
+
+
+def test_no_step_is_made_with_what_is_not_finite(board_config):
+  """And the term that was not is named."""
+  config = board_config("world")
+  run = board_run.begin(config, jax.random.key(0), jax.random.key(1))
+  key = jax.random.key(2)
+  board_run.play_and_learn(run, key, key, num_updates=2)
+  before = jax.tree.map(np.array, run.state)
+  moves = run.memory.experience
+  run.memory = run.memory.replace(
+      experience=moves._replace(reward=moves.reward + np.inf)
+  )
+  metrics = board_run.play_and_learn(run, key, key, num_updates=2)
+  jax.tree.map(np.testing.assert_array_equal, run.state, before)
+  assert int(run.state.step) == 2
+  with pytest.raises(FloatingPointError, match="loss/value.* is not finite"):
+    train.check_finite(metrics)
+
+
+def test_devices_share_shards_evenly_or_say_so(board_config):
+  config = board_config("world")
+  mesh = make_mesh(jax.devices()[:1])
+  program = board_run.program_of(config, 1, mesh, num_shards=4)
+  assert program.shards_a_device == program.num_shards == 4
+  assert program.axis == ("data", "shard")
+  assert board_run.program_of(config, 1, mesh).axis == "data"
+  four = types.SimpleNamespace(shape={"data": 4})
+  with pytest.raises(ValueError, match="num_shards is 6, which 4 devices"):
+    board_run.program_of(config, 1, four, num_shards=6)
+
+
+def test_a_run_keeps_its_shards_where_the_devices_can(board_config, caplog):
+  key = jax.random.key(0)
+  run = board_run.begin(board_config("world"), key, key)
+  run._divide(4)
+  assert run.num_shards == 4
+  run.agent.mesh = types.SimpleNamespace(shape={"data": 8})
+  run.num_shards = 8
+  with caplog.at_level("WARNING", logger="absl"):
+    run._divide(4)
+  assert run.num_shards == 8 and "goes on with 8" in caplog.text
 
 
 def test_a_ratio_that_is_not_whole_is_told(board_config):

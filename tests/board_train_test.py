@@ -124,6 +124,19 @@ def test_a_run_is_restored_as_an_agent(whole, board_states):
   np.testing.assert_array_equal(plan.policy, again.policy)
 
 
+def test_the_best_is_kept_beside_the_newest(whole):
+  results, workdir = whole
+  [name] = [p.name for p in (workdir / "best").iterdir()]
+  curve = results["curve"]
+  best = max(curve, key=lambda point: point["optimal_rate"])
+  assert int(name) == best["env_steps"]
+  agent = mulearn.restore_agent(workdir, best=True)
+  newest = mulearn.restore_agent(workdir)
+  assert jax.tree.structure(agent.networks) == jax.tree.structure(
+      newest.networks
+  )
+
+
 def test_an_agent_needs_no_more_of_a_run_than_its_parameters(whole, tmp_path):
   _, workdir = whole
   shutil.copytree(workdir, tmp_path, dirs_exist_ok=True)

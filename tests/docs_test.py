@@ -76,6 +76,10 @@ _TINY = {
     "mulearn.evaluate model_error": ["--moves=1", "--lines=20"],
     "mulearn.explore": ["--num_simulations=4", "--max_steps=2"],
     "mulearn.play": ["--num_simulations=4"],
+    "experiments.launch.slice": [],  # On the page with --dry-run.
+    "experiments.launch.slices": [],
+    "experiments.launch.spot": [],
+    "experiments.launch.profile": [],
 }
 # Other programs, which cannot be run here: what they start of ours is.
 _OUTSIDE = ("gcloud", "xpk")

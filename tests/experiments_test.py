@@ -11,6 +11,9 @@ from absl import flags
 from ml_collections import config_flags
 import pytest
 
+from experiments.resume import cost as resume_cost
+from experiments.resume import kills as resume_kills
+from experiments.resume import together as resume_together
 from mulearn import board_run, study
 from mulearn import run as run_lib
 from mulearn.act.board_agent import games_on_device
@@ -197,7 +200,7 @@ def test_the_readme_has_its_commands_and_each_experiment_a_readme():
       "mulearn.explore", "mulearn.play", "mulearn.parallel.compile",
   }  # fmt: skip
   shipped = len(_ARGUMENTS) + len(_BOARDS) + len(_EXACT)
-  assert len(_READMES) == 2 + shipped  # And pods.
+  assert len(_READMES) == 3 + shipped  # And pods, and resume.
 
 
 @pytest.mark.parametrize("words", _COMMANDS)
@@ -223,6 +226,9 @@ def test_a_command_of_a_readme_can_be_given(words, monkeypatch):
       "mulearn.play": play_main._parser,
       "mulearn.prior": prior_main._parser,
       "mulearn.lm": lambda: lm_main._parser(words[3:]),
+      "experiments.resume.cost": resume_cost.parser,
+      "experiments.resume.kills": resume_kills.parser,
+      "experiments.resume.together": resume_together.parser,
   }
   options = parsers[words[2]]().parse_args(words[3:])
   assert isinstance(options, argparse.Namespace) and callable(options.run)

@@ -49,7 +49,7 @@ def test_a_field_that_is_none_is_an_error(config, arm):
 
 def test_metrics_go_on_where_the_run_does(tmp_path):
   def writer(step, env_steps, curve):
-    return study._writer(
+    return study.writer_of(
         tmp_path,
         types.SimpleNamespace(
             state=types.SimpleNamespace(step=np.int32(step)),

@@ -4,21 +4,34 @@
 """
 
 import argparse
+from collections.abc import Callable, Sequence
+import contextlib
 import json
 import pathlib
 import random
 import shutil
 import time
+from typing import Any
 
 from experiments.resume import processes
 
-_PARTS = {"board": processes.BOARD, "text": processes.TEXT}
+_PARTS = {
+    "board": (
+        *processes.BOARD, "--config.num_steps=448", "--config.eval_every=224"
+    ),
+    "text": processes.TEXT,
+}  # fmt: skip
 
 
 def main() -> None:
   """Prints a line a kill, and writes them with the verdict."""
   options = parser().parse_args()
-  record = check(options.kind, options.runs, options.workdir, options.seed)
+  shutil.rmtree(options.workdir, ignore_errors=True)
+  words = _PARTS[options.kind]
+  processes.finish(words, options.workdir / "warm")  # Compiles.
+  record = {"kind": options.kind} | check(
+      words, options.runs, options.workdir, options.seed
+  )
   if options.out:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(record, indent=1) + "\n")
@@ -40,7 +53,9 @@ def parser() -> argparse.ArgumentParser:
   return found
 
 
-def check(kind: str, num_kills: int, workdir: pathlib.Path, seed: int) -> dict:
+def check(
+    words: Sequence[str], num_kills: int, workdir: pathlib.Path, seed: int
+) -> dict[str, Any]:
   """Kills a run so often, and compares its end with that of an unkilled one.
 
   A kill comes after a random part of the time that an unkilled run takes to
@@ -49,27 +64,25 @@ def check(kind: str, num_kills: int, workdir: pathlib.Path, seed: int) -> dict:
   another one begins.
 
   Args:
-    kind: board or text.
+    words: the command.
     num_kills: in all.
-    workdir: emptied; runs are kept below.
+    workdir: where the runs are kept.
     seed: of the moments.
 
   Returns:
     The kills, how often a run came to its end, and whether all of these are
     equal to the unkilled one: metrics.jsonl, and the last checkpoint.
   """
-  shutil.rmtree(workdir, ignore_errors=True)
   rng = random.Random(seed)
-  processes.finish(_PARTS[kind], workdir / "warm")  # Compiles.
   whole = workdir / "whole"
-  seconds = processes.finish(_PARTS[kind], whole)
+  seconds = processes.finish(words, whole)
   kills, ends = [], []
   while len(kills) < num_kills:
     run = workdir / f"killed_{len(ends)}"
     while not (run / "results.json").exists():
       left = num_kills - len(kills)
       found = _strike(
-          kind, run, rng.uniform(0.1, 1.0) * seconds if left else None,
+          words, run, rng.uniform(0.1, 1.0) * seconds if left else None,
           in_save=len(kills) % 4 == 3,
       )  # fmt: skip
       if found is not None:
@@ -84,7 +97,6 @@ def check(kind: str, num_kills: int, workdir: pathlib.Path, seed: int) -> dict:
     )
     print(json.dumps(ends[-1]), flush=True)
   return {
-      "kind": kind,
       "seed": seed,
       "unkilled_seconds": round(seconds, 1),
       "lines_of_metrics": len(processes.metrics_of(whole)),
@@ -95,21 +107,30 @@ def check(kind: str, num_kills: int, workdir: pathlib.Path, seed: int) -> dict:
   }
 
 
-def run_equal(one: pathlib.Path, other: pathlib.Path, read) -> bool:
+def run_equal(
+    one: pathlib.Path,
+    other: pathlib.Path,
+    read: Callable[[pathlib.Path], Any],
+) -> bool:
   """Whether two runs have the same of what is read of them, bit for bit."""
   return json.dumps(read(one)) == json.dumps(read(other))
 
 
 def _strike(
-    kind: str, run: pathlib.Path, after: float | None, *, in_save: bool
-) -> dict | None:
+    words: Sequence[str],
+    run: pathlib.Path,
+    after: float | None,
+    *,
+    in_save: bool,
+) -> dict[str, Any] | None:
   """Starts or continues a run and kills it; None if it ended before that."""
+  before = _half_saved(run)  # By the last one that was killed.
   began = time.monotonic()
-  with processes.running(_PARTS[kind], run) as (process,):
+  with processes.running(words, run) as (process,):
     while process.poll() is None:
       passed = time.monotonic() - began
       if after is not None and passed >= after:
-        if not in_save or _is_saving(run):
+        if not in_save or _half_saved(run) - before:
           process.kill()
           process.wait()
           break
@@ -123,15 +144,18 @@ def _strike(
   path = run / "metrics.jsonl"
   return {
       "after_seconds": round(passed, 2),
-      "in_a_checkpoint": _is_saving(run),
+      "in_a_checkpoint": bool(_half_saved(run) - before),
       "lines_of_metrics": path.read_text().count("\n") if path.exists() else 0,
   }
 
 
-def _is_saving(run: pathlib.Path) -> bool:
-  folders = [run / "checkpoints", run / "best"]
-  names = [p.name for f in folders if f.exists() for p in f.iterdir()]
-  return any("tmp" in name for name in names)
+def _half_saved(run: pathlib.Path) -> set[tuple[str, int]]:
+  """Checkpoints that are being written, or were when a kill came."""
+  found = set()
+  for path in [*run.glob("checkpoints/*tmp*"), *run.glob("best/*tmp*")]:
+    with contextlib.suppress(FileNotFoundError):  # Finished just now.
+      found.add((path.name, path.stat().st_mtime_ns))
+  return found
 
 
 if __name__ == "__main__":

@@ -26,6 +26,11 @@ _FOUR = {"processes": 1, "devices": 4}
 _ALONE = {"processes": 1, "devices": 1}
 _PAIR = {"processes": 2, "devices": 1}
 _QUARTET = {"processes": 4, "devices": 1}
+# Each process compiles; here it is the loss of one that is looked at.
+_ONE_PROGRAM = (
+    "--config.num_shards=4", "--config.replay.min_size=32",
+    "--config.num_steps=448", "--config.eval_every=448",
+)  # fmt: skip
 
 
 def main() -> None:
@@ -77,8 +82,9 @@ def more_processes(workdir: pathlib.Path) -> dict[str, Any]:
 
 def lost(workdir: pathlib.Path, which: int = 2) -> dict[str, Any]:
   """Four processes of which one is killed; then all four again."""
-  run = workdir / f"lost_{which}"
-  with processes.running(processes.BOARD, run, **_QUARTET) as found:
+  run, whole = workdir / f"lost_{which}", workdir / "lost_of_none"
+  words = (*processes.BOARD, *_ONE_PROGRAM)
+  with processes.running(words, run, **_QUARTET) as found:
     wait_for_lines(run, 5, found)
     found[which].kill()
     began = time.monotonic()
@@ -93,14 +99,15 @@ def lost(workdir: pathlib.Path, which: int = 2) -> dict[str, Any]:
       if i != which and f"Process {which} of 4 is lost" in line
   ]
   before = len(processes.metrics_of(run))
-  processes.finish(processes.BOARD, run, **_QUARTET)
+  processes.finish(words, run, **_QUARTET)
+  processes.finish(words, whole, **_FOUR)
   return {
       "killed": which,
       "others_ended_after_seconds": round(seconds, 1),
       "exit_codes": codes,
       "messages": said,
       "lines_of_metrics_when_killed": before,
-  } | _compare(_whole(workdir, _EIGHT), run)
+  } | _compare(whole, run)
 
 
 PARTS: dict[str, Callable[[pathlib.Path], dict[str, Any]]] = {

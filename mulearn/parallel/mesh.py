@@ -103,8 +103,23 @@ def _arrange(
 ) -> np.ndarray:
   # Neighbours in the mesh should be neighbours in the wiring, which only
   # whole TPU slices have.
-  if devices[0].platform == "tpu":
+  if devices[0].platform != "tpu":
+    return np.asarray(devices, dtype=object).reshape(shape)
+  num_slices = len({device.slice_index for device in devices})
+  if num_slices == 1:
     return mesh_utils.create_device_mesh(
         shape, devices, allow_split_physical_axes=True
     )
-  return np.asarray(devices, dtype=object).reshape(shape)
+  # Between slices there is a network only, over which gradients alone meet.
+  data, *others = shape
+  if data % num_slices:
+    raise ValueError(
+        f"data={data} cannot be split over {num_slices} slices: make it a"
+        " multiple of their number, and fsdp x model at most the chips of one."
+    )
+  return mesh_utils.create_hybrid_device_mesh(
+      (data // num_slices, *others),
+      (num_slices, *(1 for _ in others)),
+      devices,
+      allow_split_physical_axes=True,
+  )

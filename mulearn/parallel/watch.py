@@ -12,6 +12,7 @@ from collections.abc import Callable
 import dataclasses
 import json
 import os
+import re
 import statistics
 import sys
 import threading
@@ -23,6 +24,10 @@ import jax
 from jax._src import distributed  # The store has no public name.
 
 _PREFIX = "mulearn/watch/"
+# How messages of the runtime begin, whatever the class of the exception.
+_STATUS = re.compile(
+    "(UNKNOWN|INTERNAL|UNAVAILABLE|ABORTED|CANCELLED|DEADLINE_EXCEEDED): "
+)
 _EXIT_CODE = 75  # "Temporary failure": start the same command again.
 
 
@@ -81,10 +86,10 @@ class Watch:
     return self
 
   def __exit__(self, kind: Any, error: Any, unused_trace: Any) -> None:
-    if isinstance(error, jax.errors.JaxRuntimeError) and self._peers:
-      # A meeting of devices broke off: most likely somebody is gone. Who?
+    if self._peers and _has_broken_off(error):
+      # Most likely somebody is gone. Who?
       if found := self.missing(self._lost_seconds + 5.0 * self._beat_seconds):
-        self._leave(found)
+        self._go(found)
     self._end.set()
     if self._thread is not None:
       self._thread.join()
@@ -116,9 +121,15 @@ class Watch:
     while not self._end.wait(self._beat_seconds):
       self._exchange()
       if (found := self._missing()) is not None:
-        self._leave(found)
+        self._go(found)
         return
       self._look_for_stall()
+
+  def _go(self, message: str) -> None:
+    """Ends this process; that of the store comes last, or others end unheard."""
+    if jax.process_index() == 0:
+      time.sleep(3.0 * self._beat_seconds)
+    self._leave(message)
 
   def _exchange(self) -> None:
     """Says that this process is alive, and hears who else is."""
@@ -190,6 +201,17 @@ class Watch:
     logging.warning(
         "A round takes %.0f s so far, usually %.2f s: %s.", taken, usual, who
     )
+
+
+def _has_broken_off(error: BaseException | None) -> bool:
+  """Whether a meeting of devices failed, which JAX tells in several ways."""
+  while error is not None:
+    if isinstance(error, jax.errors.JaxRuntimeError):
+      return True
+    if _STATUS.match(str(error)):
+      return True
+    error = error.__cause__ or error.__context__
+  return False
 
 
 def leave_at_once(message: str) -> None:

@@ -8,6 +8,7 @@ import pathlib
 import subprocess
 import sys
 
+from jax.experimental import topologies
 import pytest
 
 from mulearn.lm import size
@@ -176,3 +177,17 @@ def test_the_command_refuses_in_one_line():
   assert done.returncode == 1 and not done.stdout
   assert "env.num_lanes is 24" in done.stderr
   assert "such as 32" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_slices_are_side_by_side_on_the_data_axis():
+  """So that what splits a layer never leaves its slice."""
+  chips.describe("v5e:2x2")  # Tells libtpu that there is no TPU to ask.
+  devices = topologies.get_topology_desc(
+      "v5e:2x2", platform="tpu", num_slices=2
+  ).devices
+  mesh = make_mesh(devices, model=2)
+  assert dict(mesh.shape) == {"data": 4, "fsdp": 1, "model": 2}
+  slices = [{d.slice_index for d in row.ravel()} for row in mesh.devices]
+  assert slices == [{0}, {0}, {1}, {1}]
+  with pytest.raises(ValueError, match="data=1 cannot be split over 2 slices"):
+    make_mesh(devices, data=1, model=8)
