@@ -80,7 +80,7 @@ $(NEWEST)/.ready: setup.py pyproject.toml
 	@$(NEWEST_PYTHON) -m venv --clear $(NEWEST)
 	@$(NEWEST)/bin/python -m pip --disable-pip-version-check install --quiet uv
 	@$(NEWEST)/bin/uv pip install --quiet --python $(NEWEST)/bin/python \
-	  --editable '.[board,solo,test,text]'
+	  --editable '.[board,test,text]'
 	@$(NEWEST)/bin/uv pip list --python $(NEWEST)/bin/python 2> /dev/null \
 	  | grep -E '^(jax|flax|numpy) '
 	@touch $@
