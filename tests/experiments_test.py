@@ -262,7 +262,7 @@ def _check_compile(words: list[str], monkeypatch) -> None:
 def test_the_tree_of_the_readme_is_the_tree():
   """Every file of the package is named, and no other."""
   text = (_ROOT / "README.md").read_text()
-  named = set(re.findall(r"^ +([a-z_/]+\.py) ", text, re.M))
+  named = set(re.findall(r"^ +([a-z0-9_/]+\.py) ", text, re.M))
   package = _ROOT / "mulearn"
   files = {
       str(p.relative_to(package))

@@ -195,7 +195,7 @@ def test_targets_run_the_commands_of_the_readme(tmp_path, target, words):
 
 def test_the_newest_packages_meet_tests_that_exist(tmp_path):
   done = _make("--dry-run", "test-newest", f"NEWEST={tmp_path}/v")
-  assert "--editable '.[board,solo,test,text]'" in done.stdout
+  assert "--editable '.[board,test,text]'" in done.stdout
   named = re.findall(r"tests/\S+", done.stdout.split("-m pytest")[1])
   assert len(named) > 10
   assert [name for name in named if not (_ROOT / name).exists()] == []
