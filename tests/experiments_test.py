@@ -127,8 +127,8 @@ def test_a_shipped_run_on_a_board_is_sound(name, arm):
   assert config.env.name in games_on_device() and config.env.name in EXAMINERS
   algorithm = arm.split("_")[-1]
   is_muzero = algorithm == "muzero"
-  kinds = {"muzero": "world", "alphazero": "simulator"}
-  assert config.model.kind == kinds.get(algorithm, algorithm)
+  kinds = {"muzero": "world", "ppo": "ppo", "dqn": "dqn", "a2c": "a2c"}
+  assert config.model.kind == kinds.get(algorithm, "simulator")
   assert config.learn.unroll_steps == 0 or is_muzero
   learners.check(config)
   assert config.search.num_eval_simulations <= 100

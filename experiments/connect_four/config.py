@@ -15,7 +15,7 @@ def get_config(arm: str = "alphazero") -> Config:
   if arm not in ARMS:
     raise ValueError(f"No arm {arm!r} here; there are {', '.join(ARMS)}.")
   is_muzero = arm == "muzero"
-  config = Config(num_steps=22_020_096, eval_every=2_097_152)
+  config = Config(num_steps=22_020_096, eval_every=1_048_576)
   config.checkpoint_every_seconds = 300.0  # One is 100 MB of replay.
   config.env.name = "connect_four"
   config.env.step_limit = 42

@@ -105,7 +105,8 @@ def _arrange(
   # whole TPU slices have.
   if devices[0].platform != "tpu":
     return np.asarray(devices, dtype=object).reshape(shape)
-  num_slices = len({device.slice_index for device in devices})
+  # Compiling ahead of time, devices of one slice do not say which.
+  num_slices = len({getattr(device, "slice_index", 0) for device in devices})
   if num_slices == 1:
     return mesh_utils.create_device_mesh(
         shape, devices, allow_split_physical_axes=True
