@@ -136,6 +136,7 @@ def begin(
     ValueError: if the config asks a model for what only the other kind has, or
       the devices cannot share its lanes and its replay evenly.
   """
+  _check_actions(config)
   check_learned_world(config)
   learners.check(config)
   mesh = make_mesh() if mesh is None else mesh
@@ -207,6 +208,16 @@ def restore_networks(
   # Named as in what `BoardRun.save` writes, `(TrainState, memory, lanes)`.
   found = checkpointer.restore(({name: networks},), step=step, partial=True)
   return found and found[1][0][name]
+
+
+def _check_actions(config: Config) -> None:
+  """Raises a ValueError where there are no actions to be counted."""
+  if not make_environment(config.env.name).num_actions:
+    raise ValueError(
+        f"config.env.name is {config.env.name!r}, whose actions are continuous;"
+        " no agent here chooses among those yet. The game alone can be stepped:"
+        " mulearn.env.solo."
+    )
 
 
 def check_learned_world(config: Config) -> None:
