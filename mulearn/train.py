@@ -222,8 +222,9 @@ def check_finite(metrics: dict[str, Array]) -> dict[str, float]:
   if bad:
     raise FloatingPointError(
         f"{', '.join(bad)} is not finite, so training stopped; no step was made"
-        " with it, and the last checkpoint is kept. Lower config.learn.learning_rate, or look at"
-        " metrics.jsonl for the term that grew."
+        " with it, and the last checkpoint is kept. Lower"
+        " config.learn.learning_rate, or look at metrics.jsonl for the term that"
+        " grew."
     )
   return values
 
