@@ -55,11 +55,7 @@ def get_config():
 def _environment(**changes: str) -> dict[str, str]:
   # Kept between runs of the suite: converted weights and the model's answers.
   cache = str(_ROOT / ".cache" / "mulearn")
-  # What runs for seconds need not be compiled for minutes.
-  quick = "--xla_backend_optimization_level=0"
-  return {
-      **os.environ, "MULEARN_CACHE": cache, "XLA_FLAGS": quick, **changes
-  }  # fmt: skip
+  return {**os.environ, "MULEARN_CACHE": cache, **changes}
 
 
 def _command(config: pathlib.Path, workdir: pathlib.Path, *more: str):
