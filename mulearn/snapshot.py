@@ -208,7 +208,7 @@ def _sum_here(array: jax.Array | np.ndarray) -> int:
     return _sum_of_rows(np.asarray(array), 0) if hosts.is_leader() else 0
   shards = [s for s in array.addressable_shards if s.replica_id == 0]
   if any(s.data.shape[1:] != array.shape[1:] for s in shards):
-    raise NotImplementedError(
+    raise ValueError(
         f"An array of shape {array.shape} is split along more than its first"
         " axis over several processes, and no checksum is defined for that:"
         " shard its first axis, or none."
