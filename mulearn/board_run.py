@@ -28,7 +28,7 @@ from mulearn.learn.board_step import BoardLearner
 from mulearn.learn.optimizer import make_optimizer
 from mulearn.model.board_networks import Predictor
 from mulearn.model.support import Support
-from mulearn.parallel.mesh import make_mesh, replicated
+from mulearn.parallel.mesh import make_arrays, make_mesh, replicated
 from mulearn.replay import buffer
 from mulearn.replay.buffer import Replay, make_replay
 from mulearn.types import Array, PyTree, TrainState, Trajectory
@@ -141,12 +141,7 @@ def begin(
   learners.check(config)
   mesh = make_mesh() if mesh is None else mesh
   make = functools.partial(fresh, config)
-  places = layout(jax.eval_shape(make, init_key, start_key), mesh)
-  if mesh.size > 1:  # Nothing ever lies on one device whole.
-    arrays = jax.jit(make, out_shardings=places)(init_key, start_key)
-  else:  # Where a round will leave them, or the second would compile again.
-    arrays = jax.device_put(make(init_key, start_key), places)
-  state, memory, lanes = arrays
+  state, memory, lanes = make_arrays(make, layout, mesh, init_key, start_key)
   agent = BoardAgent(config, state.searcher, mesh)
   num_shards = config.num_shards or mesh.shape["data"]
   return BoardRun(config, agent, state, memory, lanes, num_shards)

@@ -21,7 +21,7 @@ from mulearn.learn.optimizer import make_optimizer
 from mulearn.model.networks import Action, Networks, Observation
 from mulearn.model.phrases import PhraseTable
 from mulearn.model.support import Support
-from mulearn.parallel.mesh import make_mesh
+from mulearn.parallel.mesh import make_arrays, make_mesh, replicated
 from mulearn.prior.base import Prior
 from mulearn.prior.fusion import RULES
 from mulearn.replay import buffer
@@ -152,10 +152,7 @@ def begin(
   phrases.fit(actor.survey())
   mesh = make_mesh()
   make = functools.partial(fresh, config)
-  if mesh.size > 1:  # Nothing ever lies on one device whole.
-    shapes = jax.eval_shape(make, rng_key)
-    make = jax.jit(make, out_shardings=layout(shapes, mesh))
-  state, memory = make(rng_key)
+  state, memory = make_arrays(make, layout, mesh, rng_key)
   agent = Agent(config, state.searcher, phrases, prior, mesh)
   return Run(config, agent, state, memory, actor)
 
@@ -177,6 +174,8 @@ def layout(
     arrays: tuple[TrainState, PyTree], mesh: Mesh
 ) -> tuple[TrainState, PyTree]:
   """Where the arrays of `fresh` live: rings are split by lanes, no others."""
+  if mesh.size == 1:  # As the compiler names what a step returns.
+    return jax.tree.map(lambda x: replicated(mesh), arrays)
   state, memory = arrays
   specs = (
       jax.tree.map(lambda x: PartitionSpec(), state),

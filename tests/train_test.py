@@ -1,6 +1,7 @@
 """A run on a real game: stopping anywhere changes nothing, NaN stops it."""
 
 import dataclasses
+import re
 import types
 
 import jax
@@ -12,6 +13,7 @@ from mulearn import run as run_lib
 from mulearn import train
 from mulearn.checkpoint import Checkpointer
 from mulearn.env.base import FOLD_SEEDS
+from mulearn.parallel.compilations import Compilations
 from mulearn.prior.base import UniformPrior
 from mulearn.replay import demonstrations
 
@@ -163,6 +165,18 @@ def test_a_run_learns_and_says_so(whole, config, embed, pool):
   assert steps == sorted(steps) and steps[-1] == updates
   learned = [line for line in record.lines if "loss" in line]
   assert {"loss/policy", "loss/value", "env_steps"} <= set(learned[-1])
+
+
+def test_each_program_is_compiled_once(config, learn, tmp_path, caplog):
+  """And not again for what it returned itself, of another type or place."""
+  jax.clear_caches()
+  compilations = Compilations()
+  for work in (lambda: None, lambda: learn(config, tmp_path, Record())):
+    with compilations.during("A run"):
+      work()
+  counts = dict(re.findall(r"(\w+)\)? \((\d+)\)", caplog.text))
+  assert counts["learn_from_batch"] == counts["learn_from_replay"] == "1"
+  assert counts["search_batch"] == "2"  # To act, and to be evaluated.
 
 
 @pytest.mark.parametrize("stop_at", [1, 4, 10])

@@ -7,13 +7,15 @@ compiler builds its mesh with this function too, or it would compile another
 program than the one that runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import math
 
 import jax
 from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 import numpy as np
+
+from mulearn.types import Array, PyTree
 
 AXIS_NAMES = ("data", "fsdp", "model")
 
@@ -58,6 +60,41 @@ def data_sharding(mesh: Mesh) -> NamedSharding:
 def replicated(mesh: Mesh) -> NamedSharding:
   """Keeps the whole array on each device."""
   return NamedSharding(mesh, PartitionSpec())
+
+
+def make_arrays(
+    make: Callable[..., PyTree],
+    layout: Callable[[PyTree, Mesh], PyTree],
+    mesh: Mesh,
+    *args: Array,
+) -> PyTree:
+  """Makes the arrays of a run where its programs will leave them.
+
+  A program that got them in another place, or of a weak type, would be compiled
+  again for its own results.
+
+  Args:
+    make: args -> arrays.
+    layout: (shapes of the arrays, mesh) -> the sharding of each.
+    mesh: the devices.
+    *args: for `make`.
+
+  Returns:
+    What `make` returns.
+  """
+
+  def typed(*args):
+    return jax.tree.map(_strongly_typed, make(*args))
+
+  places = layout(jax.eval_shape(make, *args), mesh)
+  if mesh.size > 1:  # Nothing ever lies on one device whole.
+    return jax.jit(typed, out_shardings=places)(*args)
+  return jax.device_put(typed(*args), places)
+
+
+def _strongly_typed(x: Array) -> Array:
+  is_key = jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
+  return x if is_key else x.astype(x.dtype)
 
 
 def shard_key(
