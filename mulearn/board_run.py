@@ -62,8 +62,8 @@ class BoardRun:
   seconds: float = 0.0
   curve: list[Point] = dataclasses.field(default_factory=list)
 
-  def save(self, checkpointer: Checkpointer) -> None:
-    """Writes everything that decides the next step."""
+  def save(self, checkpointer: Checkpointer, *, wait: bool = True) -> None:
+    """Writes everything that decides the next step; see `Checkpointer.save`."""
     host = {
         "num_shards": self.num_shards,
         "env_steps": self.env_steps,
@@ -71,7 +71,13 @@ class BoardRun:
         "curve": self.curve,
     }
     arrays = (self.state, self.memory, self.lanes)
-    checkpointer.save(self.env_steps, arrays, host)
+    checkpointer.save(self.env_steps, arrays, host, wait=wait)
+
+  def save_agent(self, checkpointer: Checkpointer) -> None:
+    """Writes the parameters that search alone, for `restore_networks`."""
+    name = target_network.searcher_name(self.config.learn.target_decay)
+    arrays = ({name: self.state.searcher},)
+    checkpointer.save(self.env_steps, arrays, {}, wait=False)
 
   def restore(self, checkpointer: Checkpointer) -> bool:
     """Puts back the newest good checkpoint.

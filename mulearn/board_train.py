@@ -62,45 +62,46 @@ def train(
   """
   keys = _Keys.from_seed(config.seed)
   watch, trace = watch or Watch(), trace or Trace(workdir)
-  checkpointer = Checkpointer(
-      workdir / "checkpoints", keep=config.num_checkpoints
-  )
-  best = Checkpointer(workdir / "best", keep=1)
-  run = board_run.begin(config, keys.init, keys.start)
-  run.restore(checkpointer)
-  hooks = begin(run)
-  saver = train_lib.Saver(run, checkpointer, hooks)
-  compilations = Compilations()
-  clock = _Clock(run)
+  with (
+      contextlib.closing(
+          Checkpointer(workdir / "checkpoints", keep=config.num_checkpoints)
+      ) as checkpointer,
+      contextlib.closing(Checkpointer(workdir / "best", keep=1)) as best,
+  ):
+    run = board_run.begin(config, keys.init, keys.start)
+    run.restore(checkpointer)
+    hooks = begin(run)
+    saver = train_lib.Saver(run, checkpointer, hooks)
+    compilations = Compilations()
+    clock = _Clock(run)
 
-  while True:
-    if _is_due(run):
-      _examine(run, jax.random.fold_in(keys.examine, run.env_steps), hooks)
+    while True:
+      if _is_due(run):
+        _examine(run, jax.random.fold_in(keys.examine, run.env_steps), hooks)
+        clock.tick()
+        _keep_best(run, best)
+      if run.env_steps >= config.num_steps:
+        break
+      enough = int(num_moves(run.memory)) + board_run.moves_per_round(config)
+      learns = enough >= config.replay.min_size
+      watch.begin_round(run.env_steps)
+      with compilations.during("A round", learns), trace.round(learns):
+        found = board_run.play_and_learn(
+            run,
+            jax.random.fold_in(keys.act, run.env_steps),
+            jax.random.fold_in(keys.learn, run.env_steps),
+            num_updates=board_run.updates_per_round(config) if learns else 0,
+        )
+        metrics = train_lib.check_finite(found)
+      watch.end_round()
       clock.tick()
-      _keep_best(run, best)
-    if run.env_steps >= config.num_steps:
-      break
-    enough = int(num_moves(run.memory)) + board_run.moves_per_round(config)
-    learns = enough >= config.replay.min_size
-    watch.begin_round(run.env_steps)
-    with compilations.during("A round", learns), trace.round(learns):
-      found = board_run.play_and_learn(
-          run,
-          jax.random.fold_in(keys.act, run.env_steps),
-          jax.random.fold_in(keys.learn, run.env_steps),
-          num_updates=board_run.updates_per_round(config) if learns else 0,
+      hooks.writer.write(
+          int(run.state.step), {"env_steps": run.env_steps, **metrics}
       )
-      metrics = train_lib.check_finite(found)
-    watch.end_round()
-    clock.tick()
-    hooks.writer.write(
-        int(run.state.step), {"env_steps": run.env_steps, **metrics}
-    )
-    hooks.on_progress("self-play", run.env_steps, config.num_steps, metrics)
-    saver.maybe_save()
-  saver.save()
-  checkpointer.close()
-  return run
+      hooks.on_progress("self-play", run.env_steps, config.num_steps, metrics)
+      saver.maybe_save()
+    saver.save()
+    return run
 
 
 def run_experiment(
@@ -269,10 +270,10 @@ def _examine(run: BoardRun, rng_key: Array, hooks: train_lib.Hooks) -> None:
 
 
 def _keep_best(run: BoardRun, best: Checkpointer) -> None:
-  """Saves the run apart where it has just done better than ever before."""
+  """Saves the agent apart where it has just done better than ever before."""
   *earlier, newest = map(_judge, run.curve)
   if newest > max(earlier, default=-math.inf):
-    run.save(best)
+    run.save_agent(best)
 
 
 class _Keys(NamedTuple):

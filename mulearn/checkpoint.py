@@ -70,6 +70,7 @@ class Checkpointer:
     )
     self._keep = keep
     self._damaged: set[str] = set()
+    self._begun: tuple[int, Callable[[], None]] | None = None
     try:
       self.directory.mkdir(parents=True, exist_ok=True)
     except OSError as e:
@@ -78,25 +79,53 @@ class Checkpointer:
           " Choose another with --workdir."
       ) from e
 
-  def save(self, step: int, arrays: PyTree, host: Mapping[str, Any]) -> None:
-    """Writes one checkpoint; it exists whole when this returns, or not at all.
+  def save(
+      self,
+      step: int,
+      arrays: PyTree,
+      host: Mapping[str, Any],
+      *,
+      wait: bool = True,
+  ) -> None:
+    """Writes one checkpoint; it will exist whole or not at all.
 
     Args:
       step: number that names the checkpoint and orders it among the others.
-      arrays: pytree of JAX or NumPy arrays, `jax.random` keys or numbers.
+      arrays: pytree of JAX or NumPy arrays, `jax.random` keys or numbers; free
+        to be changed or donated afterwards.
       host: everything else; a dict that JSON can hold (tuples come back as
         lists).
+      wait: until it is there; else a thread writes on, and the next call of
+        `save`, `finish` or `close` waits for it.
 
     Raises:
-      CheckpointError: if the disk is full or the write failed otherwise;
-        earlier checkpoints stay usable.
+      CheckpointError: if the disk is full or this write or the one before
+        failed otherwise; earlier checkpoints stay usable.
       TypeError: if `host` holds something that JSON cannot.
     """
+    self.finish()
     _check_json(host)
     try:
       self._remove_leftovers()
       path = self.directory / hosts.share(self._free_name(step))
-      snapshot.write(path, arrays, host)
+      self._begun = (step, snapshot.begin(path, arrays, host))
+    except Exception as e:
+      self._remove_leftovers()
+      raise self._save_error(step, e) from e
+    if wait:
+      self.finish()
+
+  def finish(self) -> None:
+    """Waits for a save that was begun; all processes at once.
+
+    Raises:
+      CheckpointError: it failed; earlier checkpoints stay usable.
+    """
+    if self._begun is None:
+      return
+    (step, wait), self._begun = self._begun, None
+    try:
+      wait()
     except Exception as e:
       self._remove_leftovers()
       raise self._save_error(step, e) from e
@@ -122,6 +151,7 @@ class Checkpointer:
       CheckpointError: if the checkpoint belongs to another config, if there is
         none of that step, or if none of the checkpoints can be read.
     """
+    self.finish()
     reasons = []
     names = self.names() if step is None else self._names_of(step)
     for name in reversed(hosts.share(names)):
@@ -152,7 +182,8 @@ class Checkpointer:
     return _order(names[-1])[0] if names else None
 
   def close(self) -> None:
-    """Removes what an interrupted save left; saves themselves never linger."""
+    """Finishes, and removes what an interrupted save left."""
+    self.finish()
     self._remove_leftovers()
 
   def names(self) -> list[str]:

@@ -62,14 +62,13 @@ def _leave(message: str) -> NoReturn:
 
 def _run_text(config: Config, workdir: pathlib.Path) -> None:
   """A study of text games: every arm and seed, and the baselines."""
-  if jax.process_count() > 1:
-    _leave(
-        f"{config.env.name} is a text game, which runs in one process, but"
-        f" {jax.process_count()} were started. Start one on each host, without"
-        " --coordinator, each with its own --config.seed and --workdir."
-    )
-  with run_lib.make_pool(config) as pool:
-    results = study.Study(config, workdir, pool).run()
+  with (
+      run_lib.make_pool(config) as pool,
+      watch.Watch(agreed=(train.Interrupted,)) as looking,
+  ):
+    results = study.Study(config, workdir, pool, watch=looking).run()
+  if not hosts.is_leader():
+    return
   report.print_table(results)
   print(f"Results, curves.png and tree.svg are in {workdir}.")
 

@@ -21,6 +21,7 @@ from mulearn.learn.optimizer import make_optimizer
 from mulearn.model.networks import Action, Networks, Observation
 from mulearn.model.phrases import PhraseTable
 from mulearn.model.support import Support
+from mulearn.parallel import hosts
 from mulearn.parallel.mesh import make_arrays, make_mesh, replicated
 from mulearn.prior.base import Prior
 from mulearn.prior.fusion import RULES
@@ -57,11 +58,21 @@ class Run:
 
   @property
   def lm_tokens(self) -> int:
-    """Tokens that the language model was asked about so far."""
-    return self.earlier_tokens + self.agent.prior.num_tokens
+    """Tokens that language models were asked about; all processes ask at once."""
+    [new] = hosts.total([self.agent.prior.num_tokens])
+    return self.earlier_tokens + new
 
-  def save(self, checkpointer: Checkpointer) -> None:
-    """Writes everything that decides the next step."""
+  def remember(self, moves: Trajectory) -> None:
+    """Stores the moves of one act, those of this process's lanes."""
+    self.memory = _add(
+        self.memory,
+        hosts.whole(moves, self.agent.mesh),
+        replay=replay_of(self.config),
+    )
+    self.env_steps += self.actor.num_lanes
+
+  def save(self, checkpointer: Checkpointer, *, wait: bool = True) -> None:
+    """Writes everything that decides the next step; see `Checkpointer.save`."""
     table, texts = self.agent.phrases.save()
     host = {
         "env_steps": self.env_steps,
@@ -72,7 +83,8 @@ class Run:
         "actor": self.actor.save(),
     }
     arrays = (self.state, self.memory, table)
-    checkpointer.save(int(self.state.step) + self.env_steps, arrays, host)
+    step = int(self.state.step) + self.env_steps
+    checkpointer.save(step, arrays, host, wait=wait)
 
   def restore(self, checkpointer: Checkpointer) -> bool:
     """Puts back the newest good checkpoint; False if there is none."""
@@ -89,6 +101,11 @@ class Run:
     self.earlier_tokens = host["lm_tokens"]
     self.actor.restore(host["actor"])
     return True
+
+
+@functools.partial(jax.jit, static_argnames="replay", donate_argnames="memory")
+def _add(memory: PyTree, moves: Trajectory, *, replay: Replay) -> PyTree:
+  return replay.add(memory, moves)
 
 
 def restore_networks(
@@ -143,14 +160,15 @@ def begin(
   Returns:
     The `Run`; its phrase table has surveyed the train games.
   """
+  mesh = make_mesh()
   actor = Actor(
       pool,
       num_lanes=config.env.num_lanes,
       num_games=config.env.num_train_games,
+      lanes=hosts.rows_here(config.env.num_lanes, mesh).tolist(),
   )
   phrases = PhraseTable(embed, config.model)
   phrases.fit(actor.survey())
-  mesh = make_mesh()
   make = functools.partial(fresh, config)
   state, memory = make_arrays(make, layout, mesh, rng_key)
   agent = Agent(config, state.searcher, phrases, prior, mesh)
@@ -192,10 +210,16 @@ def game_spec(config: Config) -> GameSpec:
 
 
 def make_pool(config: Config) -> TextPool:
-  """Games for acting in the first lanes and for evaluation in the others."""
+  """Games for acting in the first lanes and for evaluation in the others.
+
+  Of several processes each hosts its part of the former.
+
+  Raises:
+    ValueError: the processes cannot share the lanes evenly.
+  """
   return TextPool(
       game_spec(config),
-      num_games=config.env.num_lanes + config.env.num_eval_lanes,
+      num_games=_num_lanes_here(config) + config.env.num_eval_lanes,
       num_processes=config.env.num_processes,
       timeout_seconds=config.env.timeout_seconds,
   )
@@ -203,8 +227,19 @@ def make_pool(config: Config) -> TextPool:
 
 def eval_lanes(config: Config) -> range:
   """The lanes of the pool that evaluation may use."""
-  start = config.env.num_lanes
+  start = _num_lanes_here(config)
   return range(start, start + config.env.num_eval_lanes)
+
+
+def _num_lanes_here(config: Config) -> int:
+  lanes, parts = config.env.num_lanes, jax.process_count()
+  if lanes % parts:
+    raise ValueError(
+        f"config.env.num_lanes is {lanes}, which {parts} processes cannot share"
+        f" evenly: make it a multiple of {parts}, such as"
+        f" {-(-lanes // parts) * parts}."
+    )
+  return lanes // parts
 
 
 def sequence_length(config: Config) -> int:
@@ -224,10 +259,22 @@ def updates_per_act(config: Config) -> int:
   return _per_act(config, "learn.updates_per_env_step", ratio, at_least=1)
 
 
-def reanalysed_per_act(config: Config) -> int:
-  """Stored moves that are searched again after every act; see `_per_act`."""
+def reanalysed_per_act(config: Config, num_shards: int = 1) -> int:
+  """Stored moves that are searched again after every act; see `_per_act`.
+
+  Raises:
+    ValueError: if the shards cannot share them evenly.
+  """
   ratio = config.replay.reanalysed_per_env_step
-  return _per_act(config, "replay.reanalysed_per_env_step", ratio, at_least=0)
+  count = _per_act(config, "replay.reanalysed_per_env_step", ratio, at_least=0)
+  if count % num_shards:
+    raise ValueError(
+        f"{count} stored moves are searched again after an act, which"
+        f" {num_shards} devices cannot share evenly: make"
+        " replay.reanalysed_per_env_step x env.num_lanes a multiple of"
+        f" {num_shards}."
+    )
+  return count
 
 
 def _per_act(config: Config, name: str, ratio: float, *, at_least: int) -> int:

@@ -7,8 +7,9 @@ CRC-32 of an array's rows, each begun with the row's number: processes that have
 rows of it apart can add up what each of them found, however rows are split.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 import contextlib
+import copy
 import json
 import os
 from typing import Any
@@ -28,23 +29,38 @@ Manifest = Mapping[str, list[Any]]
 _ROWS = "rows"
 
 
-def write(
+def begin(
     path: os.PathLike[str], arrays: PyTree, host: Mapping[str, Any]
-) -> None:
-  """Writes a new checkpoint, which appears whole by a rename or not at all.
+) -> Callable[[], None]:
+  """Begins a new checkpoint, which appears whole by a rename or not at all.
 
   Args:
     path: the directory to make; it must not exist.
-    arrays: pytree of JAX or NumPy arrays, `jax.random` keys or numbers.
+    arrays: pytree of JAX or NumPy arrays, `jax.random` keys or numbers; they may
+      be changed or donated as soon as this returns.
     host: a dict that JSON can hold.
+
+  Returns:
+    A function that waits until the checkpoint is there, and raises what went
+    wrong.
   """
-  record: dict[str, Any] = {"host": dict(host), "arrays": _describe(arrays)}
+  record: dict[str, Any] = {
+      "host": copy.deepcopy(dict(host)),  # Lists go on growing.
+      "arrays": _describe(arrays),
+  }
   record["crc32"] = _crc_of_json(record)
   named = {name: _storable(leaf) for name, leaf in _flatten(arrays).items()}
   # Empty arrays have no bytes, and Orbax refuses to write none.
-  items = {"arrays": {k: v for k, v in named.items() if v.size}}
+  kept = {name: _copy(leaf) for name, leaf in named.items() if leaf.size}
   with _orbax():
-    ocp.save_checkpointables(path, {**items, "host": record})
+    items = {"arrays": kept, "host": record}
+    response = ocp.save_checkpointables_async(path, items)
+
+  def finish() -> None:
+    with _orbax():
+      response.result()
+
+  return finish
 
 
 def read_host(path: os.PathLike[str]) -> tuple[dict[str, Any], Manifest]:
@@ -162,6 +178,15 @@ def _storable(leaf: Any) -> jax.Array | np.ndarray:
   if _is_key(leaf):
     return jax.random.key_data(leaf)
   return leaf if isinstance(leaf, jax.Array) else np.asarray(leaf)
+
+
+def _copy(leaf: jax.Array | np.ndarray) -> jax.Array | np.ndarray:
+  """What nobody else can change while a thread writes it."""
+  if isinstance(leaf, np.ndarray):
+    return leaf.copy()
+  # Orbax reads other devices before it returns, but the memory of a CPU later.
+  is_here = next(iter(leaf.devices())).platform == "cpu"
+  return jnp.copy(leaf) if is_here else leaf
 
 
 def _shape_and_dtype(leaf: Any) -> list[Any]:

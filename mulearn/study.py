@@ -30,6 +30,8 @@ from mulearn.evaluate import (
     statistics,
 )
 from mulearn.metrics import JsonLinesWriter, MultiWriter, TensorBoardWriter
+from mulearn.parallel import hosts
+from mulearn.parallel.watch import Watch
 from mulearn.prior import build, calibrate, language
 from mulearn.prior.base import Prior
 from mulearn.progress import Progress
@@ -76,14 +78,23 @@ def configure_arm(config: Config, arm: str, seed: int) -> Config:
 class Study:
   """The parts that all runs share: games, language model, demonstrations."""
 
-  def __init__(self, config: Config, workdir: pathlib.Path, pool: TextPool):
+  def __init__(
+      self,
+      config: Config,
+      workdir: pathlib.Path,
+      pool: TextPool,
+      *,
+      watch: Watch | None = None,
+  ):
     """Calibrates the language model, or reads how it was calibrated.
 
     Args:
       config: of the study.
       workdir: everything is written below.
       pool: hosts the games.
+      watch: looks after the processes; nobody does if None.
     """
+    self._watch = watch
     self.config = config
     self.workdir = workdir
     self.pool = pool
@@ -97,7 +108,7 @@ class Study:
     """Runs what is not finished yet, and writes the evidence.
 
     Returns:
-      What `results.json` holds.
+      What `results.json` holds; nothing in a process that does not lead.
 
     Raises:
       train.Interrupted: asked to stop; everything is saved.
@@ -116,6 +127,8 @@ class Study:
     arms = statistics.summarise(episodes)
     for name, totals in summaries.items():
       arms[name] |= totals
+    if not hosts.is_leader():
+      return {}
     results = report.write_results(
         self.workdir / "results.json",
         self.config,
@@ -142,8 +155,9 @@ class Study:
     config = configure_arm(self.config, arm, seed)
     prior = self._prior(config.prior.kind)
     run = self._train(arm, config, directory, prior)
+    agent = run.agent.apart()
     outcomes = play.play(
-        self._player(run.agent, config),
+        self._player(agent, config),
         self.pool,
         run_lib.eval_lanes(config),
         fold="test",
@@ -157,12 +171,13 @@ class Study:
         "curve": run.curve,
         "trust": run.trust,
     }
-    if arm == self._pictured_arm() and seed == self.config.seed:
+    is_pictured = arm == self._pictured_arm() and seed == self.config.seed
+    if is_pictured and hosts.is_leader():
       evidence.draw_search(
-          self.workdir / "tree.svg", run.agent, self.pool, outcomes[0]
+          self.workdir / "tree.svg", agent, self.pool, outcomes[0]
       )
     if arm == self.config.simulator_arm:
-      self._search_true_game(run.agent, seed)
+      self._search_true_game(agent, seed)
     _write(directory / "outcomes.json", part)
     self._clock()
     return _read(directory / "outcomes.json")
@@ -172,7 +187,7 @@ class Study:
   ) -> run_lib.Run:
     total = config.imitation_steps + config.num_steps
     with (
-        Progress(f"{arm}, seed {config.seed}", total) as progress,
+        _progress(f"{arm}, seed {config.seed}", total) as progress,
         SignalGuard() as guard,
         contextlib.ExitStack() as stack,
     ):
@@ -195,6 +210,7 @@ class Study:
           pool=self.pool,
           demonstrations=self._demonstrations(config),
           begin=begin,
+          watch=self._watch,
       )
 
   def _baseline(self, name: str, seeds: Sequence[int]) -> dict[str, Any]:
@@ -220,7 +236,7 @@ class Study:
           f"No baseline {name!r}; there are {[*players, 'simulator_lm']}."
       )
     num_games = self.config.env.num_test_games
-    with Progress(name, num_games) as progress:
+    with _progress(name, num_games) as progress:
       outcomes = play.play(
           players[name](),
           self.pool,
@@ -233,7 +249,7 @@ class Study:
     part = {
         "episodes": _episodes(name, self.config.seed, outcomes),
         "env_steps": 0,
-        "lm_tokens": prior.num_tokens if prior else 0,
+        "lm_tokens": hosts.total([prior.num_tokens if prior else 0])[0],
     }
     _write(path, part)
     return _read(path)
@@ -241,11 +257,11 @@ class Study:
   def _search_true_game(self, agent: Agent, seed: int) -> None:
     """Plays with the true game in place of the agent's learned model."""
     path = self._simulator_path(seed)
-    if "simulator_lm" not in self.config.baselines or path.exists():
+    if "simulator_lm" not in self.config.baselines or _read(path) is not None:
       return
     num_games = self.config.env.num_simulator_games
     tokens = agent.prior.num_tokens
-    with Progress(f"simulator_lm, seed {seed}", num_games) as progress:
+    with _progress(f"simulator_lm, seed {seed}", num_games) as progress:
       outcomes = play.play(
           simulator.simulator_player(
               agent, self.pool, batch_size=self.config.env.num_eval_lanes
@@ -260,7 +276,7 @@ class Study:
     part = {
         "episodes": _episodes("simulator_lm", seed, outcomes),
         "env_steps": 0,
-        "lm_tokens": agent.prior.num_tokens - tokens,
+        "lm_tokens": hosts.total([agent.prior.num_tokens - tokens])[0],
     }
     _write(path, part)
 
@@ -292,12 +308,14 @@ class Study:
     if (found := _read(path)) is not None:
       return language.Scoring(**found["scoring"])
     seeds = FOLD_SEEDS["train"][: self.config.prior.calibration_games]
-    print(f"Calibrating the language prior on {len(seeds)} train games.")
+    if hosts.is_leader():
+      print(f"Calibrating the language prior on {len(seeds)} train games.")
     walked = calibrate.demonstrate(self._spec, seeds)
     scoring, rows = build.choose_scoring(
         self.config.prior, self._language.raw_scores(), walked
     )
-    calibrate.print_table(rows, walked)
+    if hosts.is_leader():
+      calibrate.print_table(rows, walked)
     _write(
         path,
         {
@@ -313,11 +331,14 @@ class Study:
     if not config.imitation_steps:
       return None
     seeds = FOLD_SEEDS["train"][: config.imitation_games]
-    directory = demonstrations.write(
-        self.workdir / "demonstrations",
-        demonstrations.collect_gold(self._spec, "train", seeds),
-        provenance=demonstrations.gold_provenance(self._spec, "train", seeds),
-    )
+    directory = self.workdir / "demonstrations"
+    if hosts.is_leader():
+      demonstrations.write(
+          directory,
+          demonstrations.collect_gold(self._spec, "train", seeds),
+          provenance=demonstrations.gold_provenance(self._spec, "train", seeds),
+      )
+    hosts.share(None)  # The others wait for it.
     return demonstrations.read(directory)
 
   def _pictured_arm(self) -> str:
@@ -332,6 +353,8 @@ class Study:
 
 def writer_of(directory: pathlib.Path, run: run_lib.Run) -> MultiWriter:
   """Metrics up to where the run stands; later lines will be written again."""
+  if not hosts.is_leader():
+    return MultiWriter([])
   now = (int(run.state.step), run.env_steps)
   looked = {env_steps for env_steps, _ in run.curve}
 
@@ -345,6 +368,10 @@ def writer_of(directory: pathlib.Path, run: run_lib.Run) -> MultiWriter:
           TensorBoardWriter(directory / "tensorboard", start_step=now[0] + 1),
       ]
   )
+
+
+def _progress(description: str, total: int) -> Progress:
+  return Progress(description, total, is_shown=hosts.is_leader())
 
 
 def _episodes(arm: str, seed: int, outcomes) -> list[dict[str, Any]]:
@@ -367,7 +394,9 @@ def _total(parts) -> dict[str, int]:
 
 
 def _write(path: pathlib.Path, value: Any) -> None:
-  """Writes JSON, whole or not at all."""
+  """Writes JSON, whole or not at all, once for all processes."""
+  if not hosts.is_leader():
+    return
   path.parent.mkdir(parents=True, exist_ok=True)
   temporary = path.with_name(f".{path.name}.new")
   temporary.write_text(json.dumps(value, indent=1) + "\n")
@@ -375,10 +404,9 @@ def _write(path: pathlib.Path, value: Any) -> None:
 
 
 def _read(path: pathlib.Path) -> Any:
-  """Reads JSON; None if there is no such file."""
-  if not path.exists():
-    return None
-  found = json.loads(path.read_text())
+  """Reads JSON for all processes; None if there is no such file."""
+  here = hosts.is_leader() and path.exists()
+  found = hosts.share(json.loads(path.read_text()) if here else None)
   if isinstance(found, dict) and "episodes" in found:
     found["episodes"] = [
         statistics.EpisodeResult(**episode) for episode in found["episodes"]

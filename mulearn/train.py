@@ -6,6 +6,7 @@ been: see `checkpoint.py` for the order in which things come back.
 """
 
 from collections.abc import Callable
+import contextlib
 import dataclasses
 import math
 import pathlib
@@ -27,6 +28,7 @@ from mulearn.learn.step import learn_from_batch, learn_from_replay
 from mulearn.metrics import Writer
 from mulearn.parallel import hosts
 from mulearn.parallel.compilations import Compilations
+from mulearn.parallel.watch import Watch
 from mulearn.prior.base import Prior
 from mulearn.replay import sequences
 from mulearn.replay.buffer import num_moves
@@ -63,6 +65,7 @@ def train(
     pool: TextPool,
     demonstrations: EpisodeSource | None,
     begin: Callable[[Run], Hooks],
+    watch: Watch | None = None,
 ) -> Run:
   """Trains one arm with one seed, or continues where it was stopped.
 
@@ -74,6 +77,7 @@ def train(
     pool: hosts the games; see `run.make_pool`.
     demonstrations: gold paths of train games, for an imitation stage.
     begin: told where the run begins or goes on, gives its hooks.
+    watch: looks after the processes; nobody does if None.
 
   Returns:
     The finished run.
@@ -82,42 +86,42 @@ def train(
     Interrupted: `should_stop` of the hooks said so; the run is saved.
     FloatingPointError: a loss is not finite; earlier checkpoints are kept.
   """
-  keys = _Keys.from_seed(config.seed)
-  checkpointer = Checkpointer(
-      workdir / "checkpoints", keep=config.num_checkpoints
-  )
-  run = run_lib.begin(config, keys.init, prior=prior, embed=embed, pool=pool)
-  run.restore(checkpointer)
-  hooks = begin(run)
-  saver = Saver(run, checkpointer, hooks)
-  compilations = Compilations()
-  _imitate(run, demonstrations, saver, hooks)
-  if not run.actor.started:
-    run.actor.start(keys.start)
+  keys, watch = _Keys.from_seed(config.seed), watch or Watch()
+  with contextlib.closing(
+      Checkpointer(workdir / "checkpoints", keep=config.num_checkpoints)
+  ) as checkpointer:
+    run = run_lib.begin(config, keys.init, prior=prior, embed=embed, pool=pool)
+    run.restore(checkpointer)
+    hooks = begin(run)
+    saver = Saver(run, checkpointer, hooks)
+    compilations = Compilations()
+    _imitate(run, demonstrations, saver, hooks)
+    if not run.actor.started:
+      run.actor.start(keys.start)
 
-  while True:
-    if run.env_steps % config.eval_every < config.env.num_lanes:
-      _evaluate(run, keys.at(keys.evaluate, run.env_steps), pool, hooks)
-    if run.env_steps >= config.num_steps:
-      break
-    moves = run.actor.act(run.agent, keys.at(keys.act, run.env_steps))
-    run.memory = run_lib.replay_of(config).add(run.memory, moves)
-    run.env_steps += run.actor.num_lanes
-    metrics = run.actor.recent()
-    if int(num_moves(run.memory)) >= config.replay.min_size:
-      _reanalyse(run, keys.at(keys.reanalyse, run.env_steps))
-      with compilations.during("Learning"):
-        metrics |= _learn(run, keys.at(keys.learn, run.env_steps))
-    _report(run, "search", run.env_steps, config.num_steps, metrics, hooks)
-    saver.maybe_save()
-  saver.save()
-  checkpointer.close()
-  return run
+    while True:
+      if run.env_steps % config.eval_every < config.env.num_lanes:
+        _evaluate(run, keys.at(keys.evaluate, run.env_steps), pool, hooks)
+      if run.env_steps >= config.num_steps:
+        break
+      watch.begin_round(run.env_steps)
+      run.remember(run.actor.act(run.agent, keys.at(keys.act, run.env_steps)))
+      metrics = run.actor.recent()
+      if int(num_moves(run.memory)) >= config.replay.min_size:
+        _reanalyse(run, keys.at(keys.reanalyse, run.env_steps))
+        with compilations.during("Learning"):
+          metrics |= _learn(run, keys.at(keys.learn, run.env_steps))
+      watch.end_round()
+      _report(run, "search", run.env_steps, config.num_steps, metrics, hooks)
+      saver.maybe_save()
+    saver.save()
+    return run
 
 
 def _reanalyse(run: Run, rng_key: Array) -> None:
   """Searches as many stored moves again as the ratio to acting asks for."""
-  if num_moves := run_lib.reanalysed_per_act(run.config):
+  num_shards = run.agent.mesh.shape["data"]
+  if num_moves := run_lib.reanalysed_per_act(run.config, num_shards):
     run.memory = reanalyse(run.agent, run.memory, rng_key, num_moves=num_moves)
 
 
@@ -163,6 +167,9 @@ def _imitate(
           encode=lambda episode: encode_episode(
               episode, run.agent.phrases, run.agent.prior, config
           ),
+          # Every process reads all: they number the phrases in one order.
+          shard_index=0,
+          shard_count=1,
       )
   )
   windows.set_state(windows.get_state() | {"next_index": done})
@@ -188,7 +195,9 @@ def _evaluate(run: Run, rng_key: Array, pool: TextPool, hooks: Hooks) -> None:
   if run.curve and run.curve[-1][0] >= run.env_steps:
     return  # Restored just after this point.
   outcomes = play_lib.play(
-      play_lib.search_player(run.agent, batch_size=config.env.num_eval_lanes),
+      play_lib.search_player(
+          run.agent.apart(), batch_size=config.env.num_eval_lanes
+      ),
       pool,
       run_lib.eval_lanes(config),
       fold="dev",
@@ -256,8 +265,8 @@ class Savable(Protocol):
   def config(self) -> Config:
     """Of the run."""
 
-  def save(self, checkpointer: Checkpointer) -> None:
-    """Writes a checkpoint."""
+  def save(self, checkpointer: Checkpointer, *, wait: bool) -> None:
+    """Writes a checkpoint, or begins to."""
 
 
 class Saver:
@@ -280,11 +289,11 @@ class Saver:
         ]
     )
     if stops or is_time:
-      self.save()
+      self.save(wait=stops)
     if stops:
       raise Interrupted
 
-  def save(self) -> None:
+  def save(self, *, wait: bool = True) -> None:
     """Saves now."""
-    self._run.save(self._checkpointer)
+    self._run.save(self._checkpointer, wait=wait)
     self._last = time.monotonic()

@@ -298,9 +298,49 @@ def test_another_failure_keeps_its_reason(tmp_path, monkeypatch):
   def fail(*unused_args):
     raise OSError("the cable is out")
 
-  monkeypatch.setattr(checkpoint.snapshot, "write", fail)
+  monkeypatch.setattr(checkpoint.snapshot, "begin", fail)
   with pytest.raises(checkpoint.CheckpointError, match="the cable is out"):
     checkpoint.Checkpointer(tmp_path).save(1, {"x": np.zeros(1)}, {})
+
+
+def test_a_save_goes_on_while_what_was_saved_changes(tmp_path):
+  saver = checkpoint.Checkpointer(tmp_path)
+  table, curve = np.ones(3), [1]
+  for step in (1, 2, 3):
+    state = jnp.full((512, 512), float(step))
+    arrays = {"state": state, "table": table}
+    saver.save(step, arrays, {"curve": curve}, wait=False)
+    jax.jit(lambda x: 0.0 * x - 1.0, donate_argnums=0)(state)
+    table += 1.0
+    curve.append(step)
+  saver.close()
+  assert saver.names() == ["2", "3"]
+  like = {"state": np.zeros((512, 512), np.float32), "table": np.zeros(3)}
+  for step in (2, 3):
+    _, found, host = saver.restore(like, step=step)
+    np.testing.assert_array_equal(found["state"], np.full((512, 512), step))
+    np.testing.assert_array_equal(found["table"], np.full(3, step))
+    assert host["curve"] == [1, *range(1, step)]
+
+
+def test_a_failure_behind_the_back_is_told_by_the_next_call(
+    tmp_path, monkeypatch
+):
+  def begin(*unused_args):
+    def finish():
+      raise OSError("the cable is out")
+
+    return finish
+
+  saver = checkpoint.Checkpointer(tmp_path)
+  saver.save(1, {"x": np.zeros(1)}, {})
+  with monkeypatch.context() as patched:
+    patched.setattr(checkpoint.snapshot, "begin", begin)
+    saver.save(2, {"x": np.zeros(1)}, {}, wait=False)
+  with pytest.raises(checkpoint.CheckpointError, match="save step 2.*cable"):
+    saver.save(3, {"x": np.zeros(1)}, {})
+  saver.save(3, {"x": np.zeros(1)}, {})  # It is told once.
+  assert saver.names() == ["1", "3"]
 
 
 def test_kill_in_the_middle_of_a_save_leaves_the_previous(tmp_path):

@@ -14,6 +14,7 @@ from mulearn import train
 from mulearn.checkpoint import Checkpointer
 from mulearn.env.base import FOLD_SEEDS
 from mulearn.parallel.compilations import Compilations
+from mulearn.parallel.mesh import make_mesh
 from mulearn.prior.base import UniformPrior
 from mulearn.replay import demonstrations
 
@@ -268,14 +269,20 @@ def test_as_many_moves_are_searched_again_as_the_ratio_asks(
   run = types.SimpleNamespace(
       config=_reanalysing(config, ratio),
       actor=types.SimpleNamespace(num_lanes=2),
-      agent="agent",
+      agent=types.SimpleNamespace(mesh=make_mesh()),
       memory="old",
   )
   train._reanalyse(run, jax.random.key(0))
   if num_moves is None:
     assert not calls and run.memory == "old"
   else:
-    assert calls == [("agent", "old", num_moves)] and run.memory == "new"
+    assert calls == [(run.agent, "old", num_moves)] and run.memory == "new"
+
+
+def test_devices_that_cannot_share_what_is_searched_again_are_refused(config):
+  assert run_lib.reanalysed_per_act(_reanalysing(config, 2.0), 4) == 4
+  with pytest.raises(ValueError, match="4 devices cannot share evenly"):
+    run_lib.reanalysed_per_act(_reanalysing(config, 1.0), 4)
 
 
 def _reanalysing(config, ratio):

@@ -1,4 +1,4 @@
-"""The smallest run of a text game, `twc` in Java processes, for `kills.py`.
+"""The smallest run of a text game, `twc` in Java processes.
 
 No language model takes part: the prior is uniform, and what stands for the
 meaning of a phrase is drawn with its hash, since neither matters to whether a
@@ -17,6 +17,8 @@ from mulearn import config as c
 from mulearn import run as run_lib
 from mulearn import study, train
 from mulearn.checkpoint import SignalGuard
+from mulearn.parallel import hosts
+from mulearn.parallel.watch import Watch
 from mulearn.prior.base import UniformPrior
 
 
@@ -39,7 +41,7 @@ def get_config() -> c.Config:
           max_depth=2,
       ),
       replay=c.ReplayConfig(
-          capacity=128, batch_size=4, min_size=8, reanalysed_per_env_step=0.5
+          capacity=128, batch_size=4, min_size=8, reanalysed_per_env_step=1.0
       ),
       learn=c.LearnConfig(
           unroll_steps=1, td_steps=1, warmup_steps=2, updates_per_env_step=0.5
@@ -61,9 +63,17 @@ def main() -> None:
   """Trains, or continues."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument("--workdir", type=pathlib.Path, required=True)
-  workdir = parser.parse_args().workdir
-  config = get_config()
-  with run_lib.make_pool(config) as pool, SignalGuard() as guard:
+  parser.add_argument("--coordinator", help="host and port of process 0")
+  parser.add_argument("--num_processes", type=int, help="of the run")
+  parser.add_argument("--process_id", type=int, help="of this process, from 0")
+  options = parser.parse_args()
+  workdir, config = options.workdir, get_config()
+  hosts.join(options.coordinator, options.num_processes, options.process_id)
+  with (
+      run_lib.make_pool(config) as pool,
+      Watch(agreed=(train.Interrupted,)) as watch,
+      SignalGuard() as guard,
+  ):
 
     def begin(run: run_lib.Run) -> train.Hooks:
       writer = study.writer_of(workdir, run)
@@ -71,8 +81,10 @@ def main() -> None:
 
     run = train.train(
         config, workdir, prior=UniformPrior(), embed=embed, pool=pool,
-        demonstrations=None, begin=begin,
+        demonstrations=None, begin=begin, watch=watch,
     )  # fmt: skip
+  if not hosts.is_leader():
+    return
   results = {"config": dataclasses.asdict(config), "env_steps": run.env_steps}
   (workdir / "results.json").write_text(json.dumps(results, indent=1) + "\n")
 

@@ -26,6 +26,7 @@ _FOUR = {"processes": 1, "devices": 4}
 _ALONE = {"processes": 1, "devices": 1}
 _PAIR = {"processes": 2, "devices": 1}
 _QUARTET = {"processes": 4, "devices": 1}
+_TWO = {"processes": 1, "devices": 2}
 # Each process compiles; here it is the loss of one that is looked at.
 _ONE_PROGRAM = (
     "--config.num_shards=4", "--config.replay.min_size=32",
@@ -110,11 +111,33 @@ def lost(workdir: pathlib.Path, which: int = 2) -> dict[str, Any]:
   } | _compare(whole, run)
 
 
+def same_text(workdir: pathlib.Path) -> dict[str, Any]:
+  """A text game in two processes beside one of two devices."""
+  return compare_text(_whole_text(workdir, _TWO), _whole_text(workdir, _PAIR))
+
+
+def moved_text(workdir: pathlib.Path) -> dict[str, Any]:
+  """A text game begun in one process, gone on with in two."""
+  run = workdir / "text_moved"
+  with processes.running(processes.TEXT, run, **_TWO) as found:
+    wait_for_lines(run, 10, found)
+    found[0].send_signal(signal.SIGTERM)
+    codes = [p.wait(timeout=600) for p in found]
+  moved = len(processes.metrics_of(run))
+  processes.finish(processes.TEXT, run, **_PAIR)
+  return {
+      "exit_codes": codes,
+      "lines_of_metrics_when_moved": moved,
+  } | compare_text(_whole_text(workdir, _TWO), run)
+
+
 PARTS: dict[str, Callable[[pathlib.Path], dict[str, Any]]] = {
     "same": same,
     "fewer_devices": fewer_devices,
     "more_processes": more_processes,
     "lost": lost,
+    "same_text": same_text,
+    "moved_text": moved_text,
 }
 
 
@@ -175,6 +198,25 @@ def _moved(
       "moves_a_lane_when_moved": written,
       "same_replay": all(jax.tree.leaves(same_moves)),
   } | _compare(_whole(workdir, before), run, moved)
+
+
+def _whole_text(workdir: pathlib.Path, shape: Shape) -> pathlib.Path:
+  run = workdir / f"text_{shape['processes']}x{shape['devices']}"
+  if not (run / "results.json").exists():
+    processes.finish(processes.TEXT, run, **shape)
+  return run
+
+
+def compare_text(one: pathlib.Path, other: pathlib.Path) -> dict[str, Any]:
+  """Metrics of two runs of a text game, and whether they played the same."""
+  lines = [processes.metrics_of(run) for run in (one, other)]
+  ends = [processes.last_checkpoint(run)[0] for run in (one, other)]
+  return {
+      "acts_with_an_optimiser_step": sum("loss" in line for line in lines[0]),
+      "largest_difference_of_a_metric": processes.furthest(*lines),
+      "same_games": ends[0]["actor"] == ends[1]["actor"],
+      "same_phrases": ends[0]["phrases"] == ends[1]["phrases"],
+  }
 
 
 def _compare(

@@ -5,7 +5,7 @@ device. The agent is where they meet: one language-model call and one search for
 a batch of real observations.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
 import functools
 
@@ -20,6 +20,7 @@ from mulearn.model.networks import Networks, Observation
 from mulearn.model.phrases import ROLES, PhraseTable
 from mulearn.model.support import Support
 from mulearn.model.world_model import WorldModel
+from mulearn.parallel import hosts
 from mulearn.parallel.mesh import make_mesh
 from mulearn.prior import base as prior_lib
 from mulearn.prior.fusion import RULES, trust_to_gate
@@ -47,7 +48,7 @@ class Agent:
     networks: the parameters; replaced as they are learned.
     phrases: the phrase table.
     prior: what language believes.
-    mesh: the devices that search is spread over.
+    mesh: the devices that search is spread over, of all processes or of this.
   """
 
   config: Config
@@ -61,19 +62,17 @@ class Agent:
       observations: Sequence[TextObservation],
       *,
       batch_size: int,
-      learn: bool = False,
   ) -> tuple[Observation, np.ndarray]:
     """Reads texts: numbers and prior, padded to B = `batch_size`.
 
     Args:
       observations: at most B of them.
       batch_size: B; rows past the last observation repeat the first.
-      learn: let the commands enter the vocabulary of imagination.
 
     Returns:
       The `Observation` of `[B, ...]` and the prior `[B, K]`.
     """
-    numbers = self.phrases.observe(observations, learn=learn)
+    numbers = self.phrases.observe(observations)
     prior = prior_lib.pad(self.prior(observations), self.config.model.num_slots)
     rows = np.arange(batch_size)
     rows[len(observations) :] = 0
@@ -122,22 +121,41 @@ class Agent:
       num_simulations: int,
       deterministic: bool,
   ) -> Plan:
-    """`plan` for what `observe` returned, `[B, ...]`, any B."""
-    size, shards = len(prior_logits), self.mesh.shape["data"]
+    """`plan` for what `observe` returned, `[B, ...]`, any B.
+
+    Where several processes share the mesh, B are those of this process, all must
+    search at once, and the trees stay where they are.
+    """
+    size, here = len(prior_logits), hosts.local_mesh(self.mesh)
+    shards = here.shape["data"]
     # Every shard searches as many: the last row fills up.
     rows = np.minimum(np.arange(-(-size // shards) * shards), size - 1)
+    given = jax.tree.map(lambda x: x[rows], (observation, prior_logits))
     plan = search_batch(
         self.networks,
         *self.phrases.arrays(),
         rng_key,
-        jax.tree.map(lambda x: x[rows], observation),
-        prior_logits[rows],
+        *hosts.whole(given, self.mesh),
         settings=TextSettings.from_config(self.config),
         num_simulations=num_simulations,
         deterministic=deterministic,
         mesh=self.mesh,
     )
+    if here.size < self.mesh.size:
+      plan = hosts.rows_of(plan._replace(tree=None))
     return jax.tree.map(lambda x: x[:size], plan)
+
+  def apart(self) -> "Agent":
+    """The agent of this process alone, who is free to look around.
+
+    Others need not search when it does, and what it reads is not remembered.
+    """
+    return dataclasses.replace(
+        self,
+        networks=hosts.local(self.networks),
+        phrases=self.phrases.copy(),
+        mesh=hosts.local_mesh(self.mesh),
+    )
 
   def glance(
       self, observation: Observation, prior_logits: np.ndarray
@@ -215,19 +233,51 @@ def search_batch(
     mesh: jax.sharding.Mesh,
 ) -> Plan:
   """The compiled search of `Agent.search`, B divisible by the mesh."""
+  return search_texts(
+      networks, table, vocabulary, rng_key, observation, prior_logits,
+      settings=settings,
+      deterministic=deterministic,
+      plan=functools.partial(
+          plan_lib.plan, num_simulations=num_simulations, mesh=mesh
+      ),
+  )  # fmt: skip
+
+
+def search_texts(
+    networks: Networks,
+    table: Array,
+    vocabulary: Array,
+    rng_key: Array,
+    observation: Observation,
+    prior_logits: Array,
+    *,
+    settings: TextSettings,
+    deterministic: bool,
+    plan: Callable[..., Plan],
+) -> Plan:
+  """Searches from texts in numbers, inside a program.
+
+  Args:
+    networks: the parameters.
+    table: embeddings of the phrases, `[P, E]`.
+    vocabulary: of imagination, `[P]`.
+    rng_key: split into one key for the roots and one for search.
+    observation: `[B, ...]`.
+    prior_logits: of the language prior, `[B, K]`.
+    settings: what is compiled in.
+    deterministic: no exploration noise at the root.
+    plan: `search.plan.plan` or `plan_shard`, but for `search`.
+
+  Returns:
+    The `Plan` of the B roots.
+  """
   root_key, search_key = jax.random.split(rng_key)
   model = settings.world(networks, table, vocabulary)
   search = plan_lib.POLICIES[settings.search.policy](
       settings.search, deterministic=deterministic
   )
-  return plan_lib.plan(
-      model,
-      search_key,
-      model.root(root_key, observation, prior_logits),
-      search=search,
-      num_simulations=num_simulations,
-      mesh=mesh,
-  )
+  root = model.root(root_key, observation, prior_logits)
+  return plan(model, search_key, root, search=search)
 
 
 @functools.partial(jax.jit, static_argnames="settings")

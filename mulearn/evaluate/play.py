@@ -16,6 +16,7 @@ from mulearn.act.agent import Agent
 from mulearn.env.base import GameSpec, History, TextObservation
 from mulearn.env.gold import GoldSource
 from mulearn.env.pool import TextPool
+from mulearn.parallel import hosts
 from mulearn.prior.base import Prior
 from mulearn.types import Array
 
@@ -66,6 +67,9 @@ def play(
 ) -> list[Outcome]:
   """Plays every seed once; a lane that is done takes the next seed.
 
+  Several processes share the seeds, play on their own, and tell each other in
+  the end; all must call at once.
+
   Args:
     player: chooses commands.
     pool: hosts the games.
@@ -73,12 +77,15 @@ def play(
     fold: "dev" or "test" (or "train").
     seeds: of the games.
     rng_key: consumed.
-    on_finish: told how many games are finished, for a progress bar.
+    on_finish: told how many games are finished here, for a progress bar.
 
   Returns:
     Outcomes in the order of the seeds.
   """
-  waiting = list(reversed(seeds))
+  if jax.process_count() > 1:
+    rng_key = jax.random.fold_in(rng_key, jax.process_index())
+  mine = [seeds[i] for i in hosts.part_of(len(seeds))]
+  waiting = list(reversed(mine))
   outcomes: dict[int, Outcome] = {}
   active = {}
 
@@ -101,7 +108,13 @@ def play(
       outcomes[seed] = Outcome(seed, step.score, step.success, played)
     on_finish(len(outcomes))
     refill(over)
-  return [outcomes[seed] for seed in seeds]
+  found = hosts.gather_json([dataclasses.astuple(outcomes[k]) for k in mine])
+  parts = {seed: (seed, *rest) for part in found for seed, *rest in part}
+  return [_outcome(*parts[seed]) for seed in seeds]
+
+
+def _outcome(seed, score, success, commands) -> Outcome:
+  return Outcome(seed, score, success, tuple(commands))
 
 
 def random_player() -> Player:

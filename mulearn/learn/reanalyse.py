@@ -13,9 +13,13 @@ from collections.abc import Callable
 import functools
 
 import jax
+from jax.sharding import Mesh, PartitionSpec
 
-from mulearn.act.agent import Agent
+from mulearn.act.agent import Agent, TextSettings, search_texts
+from mulearn.model.networks import Networks
+from mulearn.parallel.mesh import shard_key
 from mulearn.replay import buffer
+from mulearn.search import plan as plan_lib
 from mulearn.types import Array, PyTree, Trajectory
 
 
@@ -29,7 +33,7 @@ def refresh(
   """Searches stored moves again and puts the results in their place.
 
   Args:
-    memory: of a `replay.buffer.Replay` that holds at least one move; donated.
+    memory: of a `replay.buffer.Replay` that holds at least one move.
     rng_key: split into one key for the draw and one for search.
     search: (rng_key, moves `[M, ...]`) -> the fields of `Trajectory` that it
       found anew, by name, `[M, ...]`.
@@ -39,38 +43,76 @@ def refresh(
     The memory with what search says of those moves replaced.
   """
   draw_key, search_key = jax.random.split(rng_key)
-  places, moves = _draw(memory, draw_key, num_moves)
-  return _write(memory, places, search(search_key, moves))
+  places = buffer.draw_places(memory, draw_key, num_moves)
+  found = search(search_key, buffer.read(memory, places))
+  return buffer.write(memory, places, **found)
 
 
 def reanalyse(
     agent: Agent, memory: PyTree, rng_key: Array, *, num_moves: int
 ) -> PyTree:
-  """`refresh` for text worlds: by the agent, with exploration noise."""
+  """`refresh` for text worlds: by the agent, with exploration noise.
 
-  def search(rng_key: Array, moves: Trajectory) -> dict[str, Array]:
-    plan = agent.search(
-        rng_key,
-        moves.observation,
-        moves.prior_logits,
-        num_simulations=agent.config.search.num_simulations,
-        deterministic=False,
-    )
-    return {
-        "policy": plan.policy,
-        "improvement": plan.improvement,
-        "value": plan.value,
-    }
-
-  return refresh(memory, rng_key, search=search, num_moves=num_moves)
+  On several devices each searches moves of its own lanes, as many as the others.
+  """
+  return _search_again(
+      agent.networks,
+      *agent.phrases.arrays(),
+      memory,
+      rng_key,
+      settings=TextSettings.from_config(agent.config),
+      num_simulations=agent.config.search.num_simulations,
+      num_moves=num_moves,
+      mesh=agent.mesh,
+  )
 
 
-@functools.partial(jax.jit, static_argnames="num_moves")
-def _draw(memory, rng_key, num_moves):
-  places = buffer.draw_places(memory, rng_key, num_moves)
-  return places, buffer.read(memory, places)
+@functools.partial(
+    jax.jit,
+    static_argnames=("settings", "num_simulations", "num_moves", "mesh"),
+    donate_argnames="memory",
+)
+def _search_again(
+    networks: Networks,
+    table: Array,
+    vocabulary: Array,
+    memory: PyTree,
+    rng_key: Array,
+    *,
+    settings: TextSettings,
+    num_simulations: int,
+    num_moves: int,
+    mesh: Mesh,
+) -> PyTree:
+  """The compiled `reanalyse`; the memory is donated."""
 
+  def refresh_shard(networks, table, vocabulary, memory, rng_key):
+    def search(rng_key: Array, moves: Trajectory) -> dict[str, Array]:
+      plan = search_texts(
+          networks, table, vocabulary, rng_key,
+          moves.observation, moves.prior_logits,
+          settings=settings,
+          deterministic=False,
+          plan=functools.partial(
+              plan_lib.plan_shard, num_simulations=num_simulations
+          ),
+      )  # fmt: skip
+      return {
+          "policy": plan.policy,
+          "improvement": plan.improvement,
+          "value": plan.value,
+      }
 
-@functools.partial(jax.jit, donate_argnames="memory")
-def _write(memory, places, found):
-  return buffer.write(memory, places, **found)
+    own_key = shard_key(rng_key, mesh)
+    own_moves = num_moves // mesh.shape["data"]
+    return refresh(memory, own_key, search=search, num_moves=own_moves)
+
+  everywhere = PartitionSpec()
+  rings = buffer.layout(memory) if mesh.size > 1 else everywhere
+  return jax.shard_map(
+      refresh_shard,
+      mesh=mesh,
+      in_specs=(everywhere, everywhere, everywhere, rings, everywhere),
+      out_specs=rings,
+      check_vma=False,
+  )(networks, table, vocabulary, memory, rng_key)

@@ -106,6 +106,46 @@ class PhraseTable:
     self._texts.extend(new)
     self._device = None
 
+  def unknown(
+      self, observations: Sequence[TextObservation]
+  ) -> list[tuple[str, bool]]:
+    """What `learn` would change after these observations.
+
+    Args:
+      observations: what is read.
+
+    Returns:
+      Texts without a row, and commands that imagination does not know; of each
+      whether it is such a command.
+    """
+    commands = {text for o in observations for text in o.commands}
+    found: dict[str, None] = {}
+    for o in observations:
+      facts = [text for text, _ in self._facts(o)]
+      found.update(dict.fromkeys((*facts, *o.commands, *o.history)))
+    return [
+        (text, text in commands)
+        for text in found
+        if text not in self._index
+        or (text in commands and not self._vocabulary[self._index[text]])
+    ]
+
+  def learn(self, entries: Iterable[tuple[str, bool]]) -> None:
+    """Gives rows to texts, and commands to the vocabulary of imagination.
+
+    Args:
+      entries: what `unknown` gave, here or in another process.
+
+    Raises:
+      ValueError: if the table is full.
+    """
+    entries = list(entries)
+    self.add(text for text, _ in entries)
+    for text, is_command in entries:
+      if is_command and text:
+        self._vocabulary[self._index[text]] = True
+        self._device = None
+
   def observe(
       self, observations: Sequence[TextObservation], *, learn: bool = False
   ) -> Observation:
@@ -128,11 +168,9 @@ class PhraseTable:
     commands = np.zeros((size, config.num_slots), np.int32)
     tried = np.zeros((size, config.num_slots), np.float32)
     history = np.zeros((size, config.max_history), np.int32)
-    read = [_read_facts(o.facts)[: config.max_facts] for o in observations]
-    for observation, pairs in zip(observations, read):
-      self.add([text for text, _ in pairs])
-      self.add(observation.commands)
-      self.add(observation.history)
+    read = [self._facts(o) for o in observations]
+    entries = self.unknown(observations)
+    self.learn(entries if learn else [(text, False) for text, _ in entries])
     for i, (observation, pairs) in enumerate(zip(observations, read)):
       if len(observation.commands) > config.num_slots:
         raise ValueError(
@@ -148,10 +186,18 @@ class PhraseTable:
       given = observation.history[-config.max_history :]
       if given:
         history[i, -len(given) :] = [self._index[text] for text in given]
-    if learn and not self._vocabulary[commands[commands > 0]].all():
-      self._vocabulary[commands[commands > 0]] = True
-      self._device = None
     return Observation(facts, roles, commands, tried, history)
+
+  def _facts(self, observation: TextObservation) -> list[tuple[str, int]]:
+    return _read_facts(observation.facts)[: self._config.max_facts]
+
+  def copy(self) -> "PhraseTable":
+    """A table that goes on from here by itself."""
+    if self._whiten is None:
+      raise ValueError("The phrase table is not fitted; call fit() first.")
+    twin = PhraseTable(self._embed, self._config)
+    twin.restore(*self.save())
+    return twin
 
   def arrays(self) -> tuple[Array, Array]:
     """Embeddings `[P, E]` and vocabulary `[P]`, on the device."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import jax
 from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 import numpy as np
 
 # After so many seconds of silence JAX itself ends the processes that are left:
@@ -77,14 +78,7 @@ def any_of(flags: Sequence[bool]) -> list[bool]:
 
 def share(value: Any) -> Any:
   """What the leader has, which JSON can hold, for all; all must ask at once."""
-  if jax.process_count() == 1:
-    return value
-  text = json.dumps(value if is_leader() else None).encode()
-  size = int(multihost_utils.broadcast_one_to_all(np.int32(len(text))))
-  content = np.zeros(size, np.uint8)
-  if is_leader():
-    content[:] = np.frombuffer(text, np.uint8)
-  return json.loads(bytes(multihost_utils.broadcast_one_to_all(content)))
+  return gather_json(value if is_leader() else None)[0]
 
 
 def total(numbers: Sequence[int]) -> list[int]:
@@ -124,9 +118,88 @@ def gather(parts: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
   return {name: whole(np.asarray(part)) for name, part in parts.items()}
 
 
+def gather_json(value: Any) -> list[Any]:
+  """What each process has, which JSON can hold; all must ask at once.
+
+  Args:
+    value: of this process.
+
+  Returns:
+    Those of all, in the order of the processes.
+  """
+  if jax.process_count() == 1:
+    return [value]
+  text = json.dumps(value).encode()
+  sizes = multihost_utils.process_allgather(np.int32(len(text)))
+  # Few sizes, since each is compiled.
+  longest = 1 << max(10, int(sizes.max() - 1).bit_length())
+  content = np.zeros(longest, np.uint8)
+  content[: len(text)] = np.frombuffer(text, np.uint8)
+  found = multihost_utils.process_allgather(content)
+  return [json.loads(bytes(row[:size])) for row, size in zip(found, sizes)]
+
+
 def local(tree: Any) -> Any:
-  """Arrays that every device has whole, as this process's own copies."""
+  """Arrays that every device has whole, as this process's own copies.
+
+  A single process keeps the very arrays.
+  """
+  if jax.process_count() == 1:
+    return tree
   return jax.tree.map(lambda x: np.asarray(x.addressable_data(0)), tree)
+
+
+def local_mesh(mesh: Mesh) -> Mesh:
+  """The devices of this process, in the order they have in the mesh."""
+  if jax.process_count() == 1:
+    return mesh
+  own = [d for d in mesh.devices.flat if d.process_index == jax.process_index()]
+  return Mesh(
+      np.asarray(own, dtype=object).reshape(-1, 1, 1),
+      mesh.axis_names,
+      axis_types=mesh.axis_types,
+  )
+
+
+def rows_here(count: int, mesh: Mesh) -> np.ndarray:
+  """Which rows of an array `[count, ...]`, split over `data`, are here."""
+  if jax.process_count() == 1:
+    return np.arange(count)
+  places = _rows(mesh).addressable_devices_indices_map((count,)).values()
+  return np.unique(np.concatenate([np.arange(count)[p] for p in places]))
+
+
+def whole(rows: Any, mesh: Mesh) -> Any:
+  """Makes one array of the rows that each process has, split over `data`.
+
+  Args:
+    rows: NumPy arrays `[len(rows_here(B, mesh)), ...]`.
+    mesh: the devices of all processes.
+
+  Returns:
+    The arrays `[B, ...]`; with one process what was given.
+  """
+  if jax.process_count() == 1:
+    return rows
+  return jax.tree.map(
+      lambda x: jax.make_array_from_process_local_data(_rows(mesh), x), rows
+  )
+
+
+def rows_of(arrays: Any) -> Any:
+  """The inverse of `whole`: the rows of this process, as NumPy arrays."""
+
+  def read(x: jax.Array) -> np.ndarray:
+    if x.is_fully_addressable:
+      return np.asarray(x)
+    parts = {s.index[0].start or 0: s.data for s in x.addressable_shards}
+    return np.concatenate([np.asarray(parts[at]) for at in sorted(parts)])
+
+  return jax.tree.map(read, arrays)
+
+
+def _rows(mesh: Mesh) -> NamedSharding:
+  return NamedSharding(mesh, PartitionSpec("data"))
 
 
 def _number(given: int | None, name: str) -> int | None:

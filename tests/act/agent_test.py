@@ -99,7 +99,7 @@ def test_plan_uses_the_newest_parameters(agent, make_networks, rooms):
 def test_only_acting_teaches_the_vocabulary(agent, rooms):
   agent.plan(jax.random.key(0), rooms)
   assert not np.asarray(agent.phrases.arrays()[1]).any()
-  agent.observe(rooms, batch_size=3, learn=True)
+  agent.phrases.learn(agent.phrases.unknown(rooms))
   assert np.asarray(agent.phrases.arrays()[1]).sum() == 9
 
 

@@ -143,8 +143,10 @@ def test_closing_ends_every_process(twc):
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_nothing_outlives_the_parent(number):
   program = (
-      "import time\n"
+      "import signal, time\n"
       "from mulearn.env import base, pool\n"
+      # Shells let what they start in the background ignore it.
+      "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
       "spec = base.GameSpec('twc', (), 10)\n"
       "lanes = pool.TextPool(spec, 1, 1, num_spares=1)\n"
       "print(*lanes.worker_pids, *lanes.jvm_pids, flush=True)\n"

@@ -25,6 +25,12 @@ def test_alone_everything_is_what_was_given():
   assert hosts.total([1, 2]) == [1, 2]
   assert hosts.part_of(3).tolist() == [0, 1, 2]
   assert hosts.gather({"x": np.arange(3)}, 3)["x"].tolist() == [0, 1, 2]
+  assert hosts.gather_json({"a": 1}) == [{"a": 1}]
+  mesh = make_mesh()
+  assert hosts.local_mesh(mesh) is mesh
+  assert hosts.rows_here(3, mesh).tolist() == [0, 1, 2]
+  rows = np.arange(3)
+  assert hosts.whole(rows, mesh) is rows and hosts.local(rows) is rows
 
 
 @pytest.fixture
@@ -123,7 +129,27 @@ def _as_one_of_two(address: str, index: int, directory: pathlib.Path) -> None:
   assert mine.tolist() == ([0, 2, 4], [1, 3])[index]
   found = hosts.gather({"x": mine * 10}, 5)["x"]
   assert found.tolist() == [0, 10, 20, 30, 40]
+  # Of another length in each, and longer than what is sent at first.
+  given = {"who": index, "é": "x" * (3000 * index)}
+  assert hosts.gather_json(given)[index] == given
+  assert [len(g["é"]) for g in hosts.gather_json(given)] == [0, 3000]
+  _divide_rows(index)
   _keep_together(index, directory)
+
+
+def _divide_rows(index: int) -> None:
+  mesh = make_mesh()
+  assert hosts.rows_here(4, mesh).tolist() == [2 * index, 2 * index + 1]
+  mine = _rows()[hosts.rows_here(4, mesh)]
+  whole = hosts.whole({"x": mine}, mesh)
+  assert whole["x"].shape == (4, 3)
+  np.testing.assert_array_equal(hosts.rows_of(whole)["x"], mine)
+  # A mesh of its own, on which a process computes without the other.
+  here = hosts.local_mesh(mesh)
+  assert here.size == 1 and here.axis_names == mesh.axis_names
+  for _ in range(index + 1):
+    x = hosts.whole({"x": mine}, here)["x"]
+    np.testing.assert_array_equal(jax.jit(lambda x: 2 * x)(x), 2 * mine)
 
 
 def _keep_together(index: int, directory: pathlib.Path) -> None:
