@@ -47,6 +47,21 @@ def pytest_collection_modifyitems(items):
   items.sort(key=rank)
 
 
+# Tiny networks that run for a moment, and are compiled for most of the time.
+_COMPILED_IN_HASTE = (
+    "act/", "conformance/", "evaluate/", "explore/", "learn/", "model/",
+    "search/", "train_test.py", "board_run_test.py", "board_train_test.py",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compile_in_haste(request):
+  """Without optimisation; all else is tested as users compile it."""
+  path = request.path.relative_to(pathlib.Path(__file__).parent).as_posix()
+  hastily = path.startswith(_COMPILED_IN_HASTE)
+  jax.config.update("jax_disable_most_optimizations", hastily)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _forget_compiled_programs():
   """After each file. A process that kept those of all would be aborted.
@@ -65,6 +80,7 @@ def run_on_devices():
   def run(file: str, count: int) -> None:
     env = os.environ | {
         "XLA_FLAGS": f"--xla_force_host_platform_device_count={count}",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
         "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
     }
     done = subprocess.run(
