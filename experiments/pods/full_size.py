@@ -5,7 +5,7 @@ large? Nobody has trained it; it is compiled for the slices of this folder's
 README, four chips sharing each layer of the language model where one chip is
 too small for it:
 
-  python -m mulearn.parallel.compile --config=experiments/pods/config.py \\
+  python -m mulearn.parallel.compile --config=experiments/pods/full_size.py \\
       --topology=v5e:16x16 --model=4
 
 On a slice that can be reached, `mulearn.main` takes the same config.
