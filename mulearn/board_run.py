@@ -77,7 +77,8 @@ class BoardRun:
     """Writes the parameters that search alone, for `restore_networks`."""
     name = target_network.searcher_name(self.config.learn.target_decay)
     arrays = ({name: self.state.searcher},)
-    checkpointer.save(self.env_steps, arrays, {}, wait=False)
+    # Waits: once a checkpoint knows of this point, it is not examined again.
+    checkpointer.save(self.env_steps, arrays, {})
 
   def restore(self, checkpointer: Checkpointer) -> bool:
     """Puts back the newest good checkpoint.

@@ -161,6 +161,7 @@ def begin(
     The `Run`; its phrase table has surveyed the train games.
   """
   mesh = make_mesh()
+  reanalysed_per_act(config, mesh.shape["data"])  # Or refuses at once.
   actor = Actor(
       pool,
       num_lanes=config.env.num_lanes,

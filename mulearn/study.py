@@ -324,7 +324,7 @@ class Study:
             "rows": [dataclasses.asdict(row) for row in rows],
         },
     )
-    return scoring
+    return language.Scoring(**_read(path)["scoring"])  # The leader's.
 
   def _demonstrations(self, config: Config):
     """Gold paths of train games as a TFDS data set, shared by all runs."""

@@ -21,7 +21,7 @@ from mulearn.model.phrases import ROLES, PhraseTable
 from mulearn.model.support import Support
 from mulearn.model.world_model import WorldModel
 from mulearn.parallel import hosts
-from mulearn.parallel.mesh import make_mesh
+from mulearn.parallel.mesh import make_mesh, replicated
 from mulearn.prior import base as prior_lib
 from mulearn.prior.fusion import RULES, trust_to_gate
 from mulearn.search import plan as plan_lib
@@ -150,11 +150,11 @@ class Agent:
 
     Others need not search when it does, and what it reads is not remembered.
     """
+    networks, mesh = self.networks, hosts.local_mesh(self.mesh)
+    if mesh.size < self.mesh.size:
+      networks = jax.device_put(hosts.local(networks), replicated(mesh))
     return dataclasses.replace(
-        self,
-        networks=hosts.local(self.networks),
-        phrases=self.phrases.copy(),
-        mesh=hosts.local_mesh(self.mesh),
+        self, networks=networks, phrases=self.phrases.copy(), mesh=mesh
     )
 
   def glance(

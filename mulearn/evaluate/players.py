@@ -118,7 +118,7 @@ def playout_player(environment: Environment, num_simulations: int) -> Player:
     )
   config = SearchConfig(max_depth=num_simulations)
   search = plan_lib.puct(config, deterministic=True)
-  model, mesh = PlayoutModel(environment), make_mesh(jax.devices()[:1])
+  model, mesh = PlayoutModel(environment), make_mesh(jax.local_devices()[:1])
 
   @jax.jit
   def act(rng_key: Array, states: PyTree) -> Array:

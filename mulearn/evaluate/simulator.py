@@ -207,7 +207,7 @@ def _search(
       root,
       search=plan_lib.POLICIES[config.policy](config, deterministic=True),
       num_simulations=config.num_eval_simulations,
-      mesh=make_mesh(jax.devices()[:1]),
+      mesh=make_mesh(jax.local_devices()[:1]),
   )
   tree = plan.tree
   states, _ = tree.embeddings  # [B, N]

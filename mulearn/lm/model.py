@@ -75,14 +75,17 @@ def load(
     return _build(checkpoint, dtype, sharding, digest, name)
   digest = files.sha256(path)
   entry = files.cache_directory() / "lm" / f"{digest}-{_FORMAT}"
-  if store.is_saved(entry):
+  # Reading an entry is a meeting of all processes, of which each may have its
+  # own cache and come here at another time.
+  is_alone = jax.process_count() == 1
+  if is_alone and store.is_saved(entry):
     try:
       model = _restore(entry, dtype, sharding, name)
       return dataclasses.replace(model, sha256=digest)
     except files.WeightsError as error:
       logging.warning("%s It is made again from %s.", error, path)
   checkpoint = gguf_model.read(path)
-  if path.stat().st_size <= _LARGEST_CACHED and jax.process_count() == 1:
+  if is_alone and path.stat().st_size <= _LARGEST_CACHED:
     checkpoint = _converted(checkpoint, entry)
   return _build(checkpoint, dtype, sharding, digest, name)
 

@@ -154,7 +154,7 @@ class PhraseTable:
     Args:
       observations: B of them.
       learn: also enter their commands into the vocabulary of imagination
-        (acting on train games does, evaluation does not).
+        (imitation does, evaluation does not; acting calls `learn`).
 
     Returns:
       An `Observation` of numpy arrays.
