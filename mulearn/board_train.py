@@ -133,7 +133,7 @@ def run_experiment(
         " nobody could tell what a run has learned; there are"
         f" {', '.join(EXAMINERS)}."
     )
-  _write(workdir / "config.json", dataclasses.asdict(config))
+  hosts.write_json(workdir / "config.json", dataclasses.asdict(config))
   name = f"{config.env.name}, {config.model.kind}, seed {config.seed}"
   with (
       Progress(name, config.num_steps, is_shown=hosts.is_leader()) as progress,
@@ -154,7 +154,7 @@ def run_experiment(
     trace = Trace(workdir / "profile", profile_rounds)
     run = train(config, workdir, begin=begin, watch=watch, trace=trace)
   results = summarise(run)
-  _write(workdir / "results.json", results)
+  hosts.write_json(workdir / "results.json", results)
   return results
 
 
@@ -323,13 +323,3 @@ def _writer(workdir: pathlib.Path, run: BoardRun) -> MultiWriter:
           TensorBoardWriter(workdir / "tensorboard", start_step=step + 1),
       ]
   )
-
-
-def _write(path: pathlib.Path, value: Any) -> None:
-  """Writes JSON, whole or not at all, once for all processes."""
-  if not hosts.is_leader():
-    return
-  path.parent.mkdir(parents=True, exist_ok=True)
-  temporary = path.with_name(f".{path.name}.new")
-  temporary.write_text(json.dumps(value, indent=1) + "\n")
-  os.replace(temporary, path)

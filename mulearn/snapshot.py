@@ -141,14 +141,11 @@ def _orbax() -> Iterator[None]:
   context.pytree_options.loading.partial_load = True
   # Else a directory that cannot be made (a full disk) is waited for minutes.
   context.async_options.create_directories_asynchronously = False
-  # Its threads each log the traceback of the one exception that it raises.
-  logger = logging.get_absl_logger()
-  logger.addFilter(_not_from_a_thread)
-  try:
-    with context:
-      yield
-  finally:
-    logger.removeFilter(_not_from_a_thread)
+  # Its threads each log the traceback of the one exception that it raises; they
+  # may do so when nobody waits for them.
+  logging.get_absl_logger().addFilter(_not_from_a_thread)  # Once, if again.
+  with context:
+    yield
 
 
 def _not_from_a_thread(record: Any) -> bool:

@@ -7,8 +7,6 @@ checkpoints, so a study that was stopped anywhere goes on where it was.
 from collections.abc import Sequence
 import contextlib
 import dataclasses
-import json
-import os
 import pathlib
 import time
 from typing import Any
@@ -100,7 +98,7 @@ class Study:
     self.pool = pool
     self._spec = run_lib.game_spec(config)
     self._started = time.monotonic()
-    self._earlier = _read(workdir / "seconds.json") or 0.0
+    self._earlier = hosts.read_json(workdir / "seconds.json") or 0.0
     self._language = build.Language(config.prior)
     self._scoring = self._calibrate() if self._needs_language() else None
 
@@ -124,7 +122,9 @@ class Study:
       part = self._baseline(name, seeds)
       episodes += part["episodes"]
       summaries[name] = _total([part])
-    arms = statistics.summarise(episodes)
+    arms = statistics.summarise(
+        [statistics.EpisodeResult(**episode) for episode in episodes]
+    )
     for name, totals in summaries.items():
       arms[name] |= totals
     if not hosts.is_leader():
@@ -150,7 +150,7 @@ class Study:
   def _learn(self, arm: str, seed: int) -> dict[str, Any]:
     """Trains and evaluates one run, unless that was done before."""
     directory = self.workdir / arm / f"seed_{seed}"
-    if (found := _read(directory / "outcomes.json")) is not None:
+    if (found := hosts.read_json(directory / "outcomes.json")) is not None:
       return found
     config = configure_arm(self.config, arm, seed)
     prior = self._prior(config.prior.kind)
@@ -178,9 +178,9 @@ class Study:
       )
     if arm == self.config.simulator_arm:
       self._search_true_game(agent, seed)
-    _write(directory / "outcomes.json", part)
+    hosts.write_json(directory / "outcomes.json", part)
     self._clock()
-    return _read(directory / "outcomes.json")
+    return hosts.read_json(directory / "outcomes.json")
 
   def _train(
       self, arm: str, config: Config, directory: pathlib.Path, prior: Prior
@@ -217,12 +217,12 @@ class Study:
     """Plays the test games without learning, unless that was done before."""
     path = self.workdir / name / "outcomes.json"
     if name == "simulator_lm":
-      parts = [_read(self._simulator_path(seed)) for seed in seeds]
+      parts = [hosts.read_json(self._simulator_path(seed)) for seed in seeds]
       return {
           "episodes": [e for part in parts for e in part["episodes"]],
           **_total(parts),
       }
-    if (found := _read(path)) is not None:
+    if (found := hosts.read_json(path)) is not None:
       return found
     prior = self._prior("language") if name.startswith("lm") else None
     players = {
@@ -251,13 +251,16 @@ class Study:
         "env_steps": 0,
         "lm_tokens": hosts.total([prior.num_tokens if prior else 0])[0],
     }
-    _write(path, part)
-    return _read(path)
+    hosts.write_json(path, part)
+    return hosts.read_json(path)
 
   def _search_true_game(self, agent: Agent, seed: int) -> None:
     """Plays with the true game in place of the agent's learned model."""
     path = self._simulator_path(seed)
-    if "simulator_lm" not in self.config.baselines or _read(path) is not None:
+    if (
+        "simulator_lm" not in self.config.baselines
+        or hosts.read_json(path) is not None
+    ):
       return
     num_games = self.config.env.num_simulator_games
     tokens = agent.prior.num_tokens
@@ -278,7 +281,7 @@ class Study:
         "env_steps": 0,
         "lm_tokens": hosts.total([agent.prior.num_tokens - tokens])[0],
     }
-    _write(path, part)
+    hosts.write_json(path, part)
 
   def _simulator_path(self, seed: int) -> pathlib.Path:
     return self.workdir / "simulator_lm" / f"seed_{seed}" / "outcomes.json"
@@ -305,7 +308,7 @@ class Study:
 
   def _calibrate(self) -> language.Scoring:
     path = self.workdir / "calibration.json"
-    if (found := _read(path)) is not None:
+    if (found := hosts.read_json(path)) is not None:
       return language.Scoring(**found["scoring"])
     seeds = FOLD_SEEDS["train"][: self.config.prior.calibration_games]
     if hosts.is_leader():
@@ -316,7 +319,7 @@ class Study:
     )
     if hosts.is_leader():
       calibrate.print_table(rows, walked)
-    _write(
+    hosts.write_json(
         path,
         {
             "scoring": dataclasses.asdict(scoring),
@@ -324,7 +327,7 @@ class Study:
             "rows": [dataclasses.asdict(row) for row in rows],
         },
     )
-    return language.Scoring(**_read(path)["scoring"])  # The leader's.
+    return language.Scoring(**hosts.read_json(path)["scoring"])  # The leader's.
 
   def _demonstrations(self, config: Config):
     """Gold paths of train games as a TFDS data set, shared by all runs."""
@@ -347,7 +350,7 @@ class Study:
   def _clock(self) -> float:
     """Seconds of this call and of those that were stopped, kept on disk."""
     seconds = self._earlier + time.monotonic() - self._started
-    _write(self.workdir / "seconds.json", seconds)
+    hosts.write_json(self.workdir / "seconds.json", seconds)
     return seconds
 
 
@@ -391,24 +394,3 @@ def _total(parts) -> dict[str, int]:
       key: int(sum(part[key] for part in parts))
       for key in ("env_steps", "lm_tokens")
   }
-
-
-def _write(path: pathlib.Path, value: Any) -> None:
-  """Writes JSON, whole or not at all, once for all processes."""
-  if not hosts.is_leader():
-    return
-  path.parent.mkdir(parents=True, exist_ok=True)
-  temporary = path.with_name(f".{path.name}.new")
-  temporary.write_text(json.dumps(value, indent=1) + "\n")
-  os.replace(temporary, path)
-
-
-def _read(path: pathlib.Path) -> Any:
-  """Reads JSON for all processes; None if there is no such file."""
-  here = hosts.is_leader() and path.exists()
-  found = hosts.share(json.loads(path.read_text()) if here else None)
-  if isinstance(found, dict) and "episodes" in found:
-    found["episodes"] = [
-        statistics.EpisodeResult(**episode) for episode in found["episodes"]
-    ]
-  return found

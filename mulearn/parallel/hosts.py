@@ -10,6 +10,7 @@ import glob
 import importlib.util
 import json
 import os
+import pathlib
 from typing import Any
 
 import jax
@@ -81,6 +82,22 @@ def share(value: Any) -> Any:
   return gather_json(value if is_leader() else None)[0]
 
 
+def write_json(path: pathlib.Path, value: Any) -> None:
+  """Writes JSON, whole or not at all, once for all processes."""
+  if not is_leader():
+    return
+  path.parent.mkdir(parents=True, exist_ok=True)
+  temporary = path.with_name(f".{path.name}.new")
+  temporary.write_text(json.dumps(value, indent=1) + "\n")
+  os.replace(temporary, path)
+
+
+def read_json(path: pathlib.Path) -> Any:
+  """Reads JSON for all processes, which must ask at once; None without a file."""
+  here = is_leader() and path.exists()
+  return share(json.loads(path.read_text()) if here else None)
+
+
 def total(numbers: Sequence[int]) -> list[int]:
   """Sums over all processes, modulo 2^32; all must ask at once."""
   if jax.process_count() == 1:
@@ -109,13 +126,13 @@ def gather(parts: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
     return parts
   longest = -(-count // num)
 
-  def whole(part: np.ndarray) -> np.ndarray:
+  def in_order(part: np.ndarray) -> np.ndarray:
     padded = np.zeros((longest, *part.shape[1:]), part.dtype)
     padded[: len(part)] = part
     found = multihost_utils.process_allgather(padded)  # [processes, longest]
     return np.swapaxes(found, 0, 1).reshape(-1, *part.shape[1:])[:count]
 
-  return {name: whole(np.asarray(part)) for name, part in parts.items()}
+  return {name: in_order(np.asarray(part)) for name, part in parts.items()}
 
 
 def gather_json(value: Any) -> list[Any]:
