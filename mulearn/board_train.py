@@ -63,10 +63,10 @@ def train(
   keys = _Keys.from_seed(config.seed)
   watch, trace = watch or Watch(), trace or Trace(workdir)
   with (
-      contextlib.closing(
-          Checkpointer(workdir / "checkpoints", keep=config.num_checkpoints)
+      Checkpointer(
+          workdir / "checkpoints", keep=config.num_checkpoints
       ) as checkpointer,
-      contextlib.closing(Checkpointer(workdir / "best", keep=1)) as best,
+      Checkpointer(workdir / "best", keep=1) as best,
   ):
     run = board_run.begin(config, keys.init, keys.start)
     run.restore(checkpointer)

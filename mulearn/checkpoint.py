@@ -79,6 +79,18 @@ class Checkpointer:
           " Choose another with --workdir."
       ) from e
 
+  def __enter__(self) -> "Checkpointer":
+    return self
+
+  def __exit__(self, unused_kind: Any, error: Any, unused_trace: Any) -> None:
+    """`close`, which hides no error that came before."""
+    try:
+      self.close()
+    except CheckpointError as e:
+      if error is None:
+        raise
+      logging.error("%s", e)
+
   def save(
       self,
       step: int,
@@ -108,7 +120,8 @@ class Checkpointer:
     try:
       self._remove_leftovers()
       path = self.directory / hosts.share(self._free_name(step))
-      self._begun = (step, snapshot.begin(path, arrays, host))
+      finish = snapshot.begin(path, arrays, host, copies=not wait)
+      self._begun = (step, finish)
     except Exception as e:
       self._remove_leftovers()
       raise self._save_error(step, e) from e
@@ -252,8 +265,9 @@ class Checkpointer:
 class SignalGuard:
   """Turns SIGTERM and Ctrl-C into a wish to stop, so that the loop can save.
 
-  A second Ctrl-C interrupts at once. Outside the main thread, where Python
-  delivers no signals, it does nothing.
+  A second Ctrl-C interrupts, and a checkpoint that is being written is then
+  waited for. Outside the main thread, where Python delivers no signals, it does
+  nothing.
 
   Attributes:
     stop: True once a signal has come.
@@ -280,7 +294,7 @@ class SignalGuard:
       raise KeyboardInterrupt
     self.stop = True
     logging.warning(
-        "%s: saving, then stopping. Ctrl-C again stops at once.",
+        "%s: saving, then stopping. Ctrl-C again stops without another save.",
         signal.Signals(number).name,
     )
 

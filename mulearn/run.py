@@ -168,7 +168,7 @@ def begin(
       num_games=config.env.num_train_games,
       lanes=hosts.rows_here(config.env.num_lanes, mesh).tolist(),
   )
-  phrases = PhraseTable(embed, config.model)
+  phrases = PhraseTable(embed, config.model, lead=hosts.lead)
   phrases.fit(actor.survey())
   make = functools.partial(fresh, config)
   state, memory = make_arrays(make, layout, mesh, rng_key)

@@ -3,8 +3,9 @@
 `arrays` are stored flat, by name. `host` holds the caller's dict and, for each
 array, its shape, dtype and a checksum, because a flipped bit in an array is not
 an error to anybody until somebody trains on it. The checksum is the sum of the
-CRC-32 of an array's rows, each begun with the row's number: processes that have
-rows of it apart can add up what each of them found, however rows are split.
+CRC-32 of an array's rows, each begun with a hash of the row's number: processes
+that have rows of it apart can add up what each of them found, however rows are
+split.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -26,23 +27,31 @@ from mulearn.types import PyTree
 
 # Name of an array to its shape, dtype and checksum, and what that is of.
 Manifest = Mapping[str, list[Any]]
-_ROWS = "rows"
+_KIND = "hashed rows"
 
 
 def begin(
-    path: os.PathLike[str], arrays: PyTree, host: Mapping[str, Any]
+    path: os.PathLike[str],
+    arrays: PyTree,
+    host: Mapping[str, Any],
+    *,
+    copies: bool = True,
 ) -> Callable[[], None]:
   """Begins a new checkpoint, which appears whole by a rename or not at all.
 
   Args:
     path: the directory to make; it must not exist.
-    arrays: pytree of JAX or NumPy arrays, `jax.random` keys or numbers; they may
-      be changed or donated as soon as this returns.
+    arrays: pytree of JAX or NumPy arrays, `jax.random` keys or numbers.
     host: a dict that JSON can hold.
+    copies: the arrays, which may then be changed or donated as soon as this
+      returns; else they must be left alone until the checkpoint is there.
 
   Returns:
     A function that waits until the checkpoint is there, and raises what went
     wrong.
+
+  Raises:
+    ValueError: processes have another array each where all should have one.
   """
   record: dict[str, Any] = {
       "host": copy.deepcopy(dict(host)),  # Lists go on growing.
@@ -51,7 +60,9 @@ def begin(
   record["crc32"] = _crc_of_json(record)
   named = {name: _storable(leaf) for name, leaf in _flatten(arrays).items()}
   # Empty arrays have no bytes, and Orbax refuses to write none.
-  kept = {name: _copy(leaf) for name, leaf in named.items() if leaf.size}
+  kept = {name: leaf for name, leaf in named.items() if leaf.size}
+  if copies:
+    kept = {name: _copy(leaf) for name, leaf in kept.items()}
   with _orbax():
     items = {"arrays": kept, "host": record}
     response = ocp.save_checkpointables_async(path, items)
@@ -196,7 +207,7 @@ def _describe(arrays: PyTree) -> dict[str, list[Any]]:
   named = _flatten(arrays)
   sums = _checksums({name: _storable(leaf) for name, leaf in named.items()})
   return {
-      name: [*_shape_and_dtype(leaf), sums[name], _ROWS]
+      name: [*_shape_and_dtype(leaf), sums[name], _KIND]
       for name, leaf in named.items()
   }
 
@@ -204,30 +215,58 @@ def _describe(arrays: PyTree) -> dict[str, list[Any]]:
 def _verify(manifest: Manifest, arrays: Mapping[str, Any]) -> None:
   """Raises a ValueError that names an array which is not what was written."""
   sums = _checksums(arrays)
-  for name, array in arrays.items():
+  for name in arrays:
     _, _, expected, *kind = manifest[name]
-    # Those of one process once were of whole arrays.
-    is_old = kind != [_ROWS]
-    if is_old and expected is not None and _is_here(array):
-      flat = np.ascontiguousarray(np.asarray(array)).reshape(-1)
-      sums[name] = zlib.crc32(flat.view(np.uint8).data)
-    elif is_old:
-      continue
-    if sums[name] != expected:
+    if kind != [_KIND]:
+      logging.warning(
+          "Array %s was saved by an older mulearn with another checksum, and is"
+          " taken as it is.",
+          name,
+      )
+    elif sums[name] != expected:
       raise ValueError(f"the checksum of array {name} is wrong")
 
 
 def _checksums(arrays: Mapping[str, Any]) -> dict[str, int]:
-  """Of each array over all processes, which must ask at once."""
-  sums = [_sum_here(array) for array in arrays.values()]
-  return dict(zip(arrays, hosts.total(sums)))
+  """Of each array over all processes, which must ask at once.
+
+  Raises:
+    ValueError: processes have another array each where all should have one.
+  """
+  found = hosts.everywhere([_sum_here(array) for array in arrays.values()])
+  sums = {}
+  for (name, array), column in zip(arrays.items(), found.T.tolist()):
+    if _is_split(array):
+      sums[name] = sum(column) % 2**32
+      continue
+    sums[name] = column[0]
+    apart = [i for i, other in enumerate(column) if other != column[0]]
+    if apart:
+      raise ValueError(
+          f"array {name} is another in process {apart[0]} than in process 0,"
+          " and all must have the same: their programs, packages or inputs"
+          " differ"
+      )
+  return sums
+
+
+def _is_split(array: jax.Array | np.ndarray) -> bool:
+  """Whether no process has all of it."""
+  return isinstance(array, jax.Array) and not (
+      array.is_fully_addressable or array.is_fully_replicated
+  )
 
 
 def _sum_here(array: jax.Array | np.ndarray) -> int:
-  """What this process adds to the checksum of an array."""
+  """The checksum of an array, or what this process adds to it."""
   if not isinstance(array, jax.Array) or array.is_fully_addressable:
-    # Every process has it.
-    return _sum_of_rows(np.asarray(array), 0) if hosts.is_leader() else 0
+    return _sum_of_rows(np.asarray(array), 0)
+  if array.is_fully_replicated:
+    return _sum_of_rows(np.asarray(array.addressable_data(0)), 0)
+  return _sum_of_part(array)
+
+
+def _sum_of_part(array: jax.Array) -> int:
   shards = [s for s in array.addressable_shards if s.replica_id == 0]
   if any(s.data.shape[1:] != array.shape[1:] for s in shards):
     raise ValueError(
@@ -245,12 +284,11 @@ def _sum_of_rows(rows: np.ndarray, first: int) -> int:
   if not rows.size:
     return 0
   rows = rows.reshape(len(rows), -1).view(np.uint8)
-  sums = [zlib.crc32(row.data, first + i) for i, row in enumerate(rows)]
+  # What a CRC begins with is added to the first four bytes (without carry): a
+  # small number in a neighbour's row would pass for the row's own.
+  numbers = (first + np.arange(len(rows))) * 0x9E3779B1 % 2**32
+  sums = [zlib.crc32(row.data, n) for row, n in zip(rows, numbers.tolist())]
   return sum(sums) % 2**32
-
-
-def _is_here(array: jax.Array | np.ndarray) -> bool:
-  return not isinstance(array, jax.Array) or array.is_fully_addressable
 
 
 def _crc_of_json(record: Mapping[str, Any]) -> int:

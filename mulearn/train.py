@@ -5,9 +5,9 @@ steps or optimiser steps), so a run that was killed continues as if it had not
 been: see `checkpoint.py` for the order in which things come back.
 """
 
-from collections.abc import Callable
-import contextlib
+from collections.abc import Callable, Sequence
 import dataclasses
+import functools
 import math
 import pathlib
 import time
@@ -19,7 +19,7 @@ import numpy as np
 from mulearn import run as run_lib
 from mulearn.checkpoint import Checkpointer
 from mulearn.config import Config
-from mulearn.env.base import FOLD_SEEDS
+from mulearn.env.base import FOLD_SEEDS, TextObservation
 from mulearn.env.pool import TextPool
 from mulearn.evaluate import play as play_lib
 from mulearn.learn.imitate import encode_episode
@@ -87,8 +87,8 @@ def train(
     FloatingPointError: a loss is not finite; earlier checkpoints are kept.
   """
   keys, watch = _Keys.from_seed(config.seed), watch or Watch()
-  with contextlib.closing(
-      Checkpointer(workdir / "checkpoints", keep=config.num_checkpoints)
+  with Checkpointer(
+      workdir / "checkpoints", keep=config.num_checkpoints
   ) as checkpointer:
     run = run_lib.begin(config, keys.init, prior=prior, embed=embed, pool=pool)
     run.restore(checkpointer)
@@ -158,6 +158,7 @@ def _imitate(
         f"imitation_steps is {config.imitation_steps} but no demonstrations"
         " were given; pass the gold paths of train games."
     )
+  prior = functools.partial(_led, run.agent.prior)
   windows = iter(
       sequences.windows(
           demonstrations,
@@ -165,9 +166,9 @@ def _imitate(
           batch_size=config.replay.batch_size,
           seed=config.seed,
           encode=lambda episode: encode_episode(
-              episode, run.agent.phrases, run.agent.prior, config
+              episode, run.agent.phrases, prior, config
           ),
-          # Every process reads all: they number the phrases in one order.
+          # Every process reads all: they make the very same steps.
           shard_index=0,
           shard_count=1,
       )
@@ -187,6 +188,13 @@ def _imitate(
           run, "imitation", step + 1, config.imitation_steps, metrics, hooks
       )
       saver.maybe_save()  # Never parameters that were not looked at.
+
+
+def _led(
+    prior: Prior, observations: Sequence[TextObservation]
+) -> list[np.ndarray]:
+  """The prior of the first process, for all of them."""
+  return hosts.lead(lambda: prior(observations))
 
 
 def _evaluate(run: Run, rng_key: Array, pool: TextPool, hooks: Hooks) -> None:

@@ -18,6 +18,8 @@ from mulearn.model.networks import Action, Observation
 from mulearn.types import Array
 
 Embed = Callable[[Sequence[str]], np.ndarray]
+# Calls what it is given, or has another process call it: see `hosts.lead`.
+Lead = Callable[[Callable[[], Sequence[np.ndarray]]], list[np.ndarray]]
 
 # What a fact is about; the phrase proper comes after it.
 ROLES = (
@@ -36,15 +38,24 @@ class PhraseTable:
 
   width = _TEXT_WIDTH
 
-  def __init__(self, embed: Embed, config: ModelConfig):
+  def __init__(
+      self,
+      embed: Embed,
+      config: ModelConfig,
+      *,
+      lead: Lead = lambda make: list(make()),
+  ):
     """An empty table of `config.max_phrases` rows; row 0 is padding.
 
     Args:
       embed: texts -> `[N, raw width]`, for example `lm.encode`.
       config: sizes of the table and of an observation.
+      lead: decides who computes rows, where processes give the same texts to
+        their tables at once.
     """
     self._embed = embed
     self._config = config
+    self._lead = lead
     self._texts: list[str] = [""]
     self._index: dict[str, int] = {"": 0}
     self._mean = np.zeros((), np.float32)
@@ -76,13 +87,9 @@ class PhraseTable:
     for observation in observations:
       texts.update((t, None) for t, _ in _read_facts(observation.facts))
       texts.update((t, None) for t in observation.commands)
-    raw = self._embed(list(texts))
-    self._mean = raw.mean(axis=0)
-    _, scale, basis = np.linalg.svd(raw - self._mean, full_matrices=False)
-    scale, basis = scale[:_TEXT_WIDTH], basis[:_TEXT_WIDTH]
-    deviation = scale / np.sqrt(len(raw)) + 1e-2 * scale[0] / np.sqrt(len(raw))
-    self._whiten = np.zeros((raw.shape[1], _TEXT_WIDTH), np.float32)
-    self._whiten[:, : len(scale)] = (basis / deviation[:, None]).T
+    self._mean, self._whiten = self._lead(
+        lambda: _whitening(self._embed(list(texts)))
+    )
 
   def add(self, texts: Iterable[str]) -> None:
     """Gives a row to each text that has none.
@@ -101,7 +108,9 @@ class PhraseTable:
           f"The phrase table holds {len(self._table)} phrases and {stop} are"
           " needed; raise config.model.max_phrases."
       )
-    self._table[start:stop] = (self._embed(new) - self._mean) @ self._whiten
+    [self._table[start:stop]] = self._lead(
+        lambda: [(self._embed(new) - self._mean) @ self._whiten]
+    )
     self._index.update((t, start + i) for i, t in enumerate(new))
     self._texts.extend(new)
     self._device = None
@@ -237,6 +246,17 @@ class PhraseTable:
     self._texts = list(host["texts"])
     self._index = {text: i for i, text in enumerate(self._texts)}
     self._device = None
+
+
+def _whitening(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """The mean `[D]` of embeddings `[N, D]`, and what whitens them `[D, E]`."""
+  mean = raw.mean(axis=0)
+  _, scale, basis = np.linalg.svd(raw - mean, full_matrices=False)
+  scale, basis = scale[:_TEXT_WIDTH], basis[:_TEXT_WIDTH]
+  deviation = scale / np.sqrt(len(raw)) + 1e-2 * scale[0] / np.sqrt(len(raw))
+  whiten = np.zeros((raw.shape[1], _TEXT_WIDTH), np.float32)
+  whiten[:, : len(scale)] = (basis / deviation[:, None]).T
+  return mean, whiten
 
 
 def take_action(

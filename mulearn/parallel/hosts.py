@@ -5,9 +5,10 @@ Every process runs the same lines in the same order; what only one of them knows
 on it. With one process everything here returns what it was given.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import glob
 import importlib.util
+import io
 import json
 import os
 import pathlib
@@ -79,7 +80,32 @@ def any_of(flags: Sequence[bool]) -> list[bool]:
 
 def share(value: Any) -> Any:
   """What the leader has, which JSON can hold, for all; all must ask at once."""
-  return gather_json(value if is_leader() else None)[0]
+  if jax.process_count() == 1:
+    return value
+  return json.loads(_from_leader(json.dumps(value).encode()))
+
+
+def lead(make: Callable[[], Sequence[np.ndarray]]) -> list[np.ndarray]:
+  """What the leader makes, for all; all must ask at once.
+
+  Where hosts differ, so do the last bits of what each would make for itself:
+  what is to be the same everywhere is made once.
+
+  Args:
+    make: called in the leader alone; gives NumPy arrays of any shapes.
+
+  Returns:
+    The arrays.
+  """
+  if jax.process_count() == 1:
+    return list(make())
+  content = io.BytesIO()
+  if is_leader():
+    np.savez(content, *make())
+  found = np.load(
+      io.BytesIO(_from_leader(content.getvalue())), allow_pickle=False
+  )
+  return [found[name] for name in found.files]
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
@@ -98,12 +124,18 @@ def read_json(path: pathlib.Path) -> Any:
   return share(json.loads(path.read_text()) if here else None)
 
 
+def everywhere(numbers: Sequence[int]) -> np.ndarray:
+  """Those of each process, modulo 2^32, `[processes, N]`; all must ask at once."""
+  here = np.asarray([n % 2**32 for n in numbers], np.uint32)
+  if jax.process_count() == 1:
+    return here[None]
+  return multihost_utils.process_allgather(here)
+
+
 def total(numbers: Sequence[int]) -> list[int]:
   """Sums over all processes, modulo 2^32; all must ask at once."""
-  if jax.process_count() == 1:
-    return list(numbers)
-  found = multihost_utils.process_allgather(np.asarray(numbers, np.uint32))
-  return (found.sum(axis=0, dtype=np.uint64) % 2**32).tolist()
+  found = everywhere(numbers).sum(axis=0, dtype=np.uint64)
+  return (found % 2**32).tolist()
 
 
 def part_of(count: int) -> np.ndarray:
@@ -148,11 +180,7 @@ def gather_json(value: Any) -> list[Any]:
     return [value]
   text = json.dumps(value).encode()
   sizes = multihost_utils.process_allgather(np.int32(len(text)))
-  # Few sizes, since each is compiled.
-  longest = 1 << max(10, int(sizes.max() - 1).bit_length())
-  content = np.zeros(longest, np.uint8)
-  content[: len(text)] = np.frombuffer(text, np.uint8)
-  found = multihost_utils.process_allgather(content)
+  found = multihost_utils.process_allgather(_padded(text, sizes.max()))
   return [json.loads(bytes(row[:size])) for row, size in zip(found, sizes)]
 
 
@@ -213,6 +241,20 @@ def rows_of(arrays: Any) -> Any:
     return np.concatenate([np.asarray(parts[at]) for at in sorted(parts)])
 
   return jax.tree.map(read, arrays)
+
+
+def _from_leader(content: bytes) -> bytes:
+  """The leader's bytes; what the others give is not read."""
+  size = int(multihost_utils.broadcast_one_to_all(np.int32(len(content))))
+  sent = _padded(content if is_leader() else b"", size)
+  return bytes(multihost_utils.broadcast_one_to_all(sent))[:size]
+
+
+def _padded(content: bytes, size: int) -> np.ndarray:
+  """Bytes `[at least size]`, of few lengths, since each is compiled."""
+  padded = np.zeros(1 << max(10, int(size - 1).bit_length()), np.uint8)
+  padded[: len(content)] = np.frombuffer(content, np.uint8)
+  return padded
 
 
 def _rows(mesh: Mesh) -> NamedSharding:

@@ -196,7 +196,8 @@ class Watch:
     who = (
         f"process {', '.join(late)} has not begun it yet, and the others wait"
         if late
-        else "all processes have begun it, so the devices are at work or hang"
+        else "all processes have begun it, so it is compiled, the devices are"
+        " at work, or they hang"
     )
     logging.warning(
         "A round takes %.0f s so far, usually %.2f s: %s.", taken, usual, who

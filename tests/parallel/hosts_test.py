@@ -5,13 +5,18 @@ import pathlib
 import socket
 import subprocess
 import sys
+import zlib
 
 import jax
 import numpy as np
 import pytest
 
+from mulearn import run as run_lib
 from mulearn import snapshot
 from mulearn.checkpoint import Checkpointer, CheckpointError
+from mulearn.config import Config, ModelConfig
+from mulearn.env.base import TextObservation
+from mulearn.model.phrases import PhraseTable
 from mulearn.parallel import hosts
 from mulearn.parallel.mesh import make_mesh
 
@@ -26,6 +31,8 @@ def test_alone_everything_is_what_was_given():
   assert hosts.part_of(3).tolist() == [0, 1, 2]
   assert hosts.gather({"x": np.arange(3)}, 3)["x"].tolist() == [0, 1, 2]
   assert hosts.gather_json({"a": 1}) == [{"a": 1}]
+  assert hosts.everywhere([2**32 + 1]).tolist() == [[1]]
+  assert hosts.lead(lambda: (1, 2)) == [1, 2]
   mesh = make_mesh()
   assert hosts.local_mesh(mesh) is mesh
   assert hosts.rows_here(3, mesh).tolist() == [0, 1, 2]
@@ -72,6 +79,14 @@ def test_a_part_of_what_joining_needs_is_not_enough(joined):
   assert not joined
 
 
+def test_lanes_that_processes_cannot_share_are_refused(monkeypatch):
+  monkeypatch.setattr(jax, "process_count", lambda: 3)
+  config = Config()
+  config.env.num_lanes = 16
+  with pytest.raises(ValueError, match="3 processes .* multiple of 3.* 18"):
+    run_lib.make_pool(config)
+
+
 def test_two_processes(tmp_path):
   """See `_as_one_of_two`, which both run."""
   with socket.socket() as found:
@@ -95,6 +110,8 @@ def test_two_processes(tmp_path):
       "n": 0,
   }
   assert Checkpointer(tmp_path).names() == ["2", "3"]
+  _, [kept], _ = Checkpointer(tmp_path / "donated").restore([_rows()])
+  np.testing.assert_array_equal(kept, _rows())
   _, arrays, host = Checkpointer(tmp_path).restore(like)
   np.testing.assert_array_equal(arrays["rows"], _rows() + 3.0)
   assert arrays["n"] == 3 and host == {"who": 0}
@@ -106,13 +123,22 @@ def test_two_processes(tmp_path):
     snapshot._verify(manifest, {"rows": moved})
 
 
-def test_a_checkpoint_with_sums_of_whole_arrays_is_still_verified(tmp_path):
+def test_an_older_checksum_is_not_checked_and_that_is_said(caplog):
   rows = _rows()
-  named = {"rows": rows}
-  manifest = {"rows": [[4, 3], "float32", snapshot.zlib.crc32(rows.tobytes())]}
-  snapshot._verify(manifest, named)
-  with pytest.raises(ValueError, match="checksum of array rows"):
-    snapshot._verify(manifest, {"rows": rows + 1.0})
+  manifest = {"rows": [[4, 3], "float32", zlib.crc32(rows.tobytes())]}
+  snapshot._verify(manifest, {"rows": rows})
+  assert "Array rows was saved by an older mulearn" in caplog.text
+
+
+def test_rows_of_small_numbers_are_not_mistaken_for_each_other(tmp_path):
+  numbers = np.arange(64)
+  finish = snapshot.begin(tmp_path / "1", {"numbers": numbers}, {})
+  finish()
+  _, manifest = snapshot.read_host(tmp_path / "1")
+  snapshot._verify(manifest, {"numbers": numbers})
+  for moved in (np.roll(numbers, 1), numbers[::-1], numbers ^ 1, numbers + 1):
+    with pytest.raises(ValueError, match="checksum of array numbers"):
+      snapshot._verify(manifest, {"numbers": moved})
 
 
 def _rows() -> np.ndarray:
@@ -133,8 +159,66 @@ def _as_one_of_two(address: str, index: int, directory: pathlib.Path) -> None:
   given = {"who": index, "é": "x" * (3000 * index)}
   assert hosts.gather_json(given)[index] == given
   assert [len(g["é"]) for g in hosts.gather_json(given)] == [0, 3000]
+  assert hosts.everywhere([index, 7]).tolist() == [[0, 7], [1, 7]]
   _divide_rows(index)
+  _follow_the_leader(index)
+  _refuse_what_differs(index, directory / "apart")
+  _donate_what_is_being_saved(directory / "donated")
   _keep_together(index, directory)
+
+
+def _follow_the_leader(index: int) -> None:
+  asked = []
+
+  def make():
+    asked.append(index)
+    return np.full((3, index + 1), np.float32(index)), np.arange(2000)
+
+  small, large = hosts.lead(make)
+  assert asked == ([0], [])[index]
+  assert small.shape == (3, 1) and not small.any()
+  np.testing.assert_array_equal(large, np.arange(2000))
+
+  # The language models of two hosts never agree to the last bit.
+  def embed(texts):
+    draw = [np.random.default_rng(len(text)).normal(size=5) for text in texts]
+    return np.array(draw, np.float32) * np.float32(1.0 + 1e-6 * index)
+
+  rooms = [
+      TextObservation("", (f"here: {'x' * i}",), "", ("go",))
+      for i in range(1, 5)
+  ]
+  phrases = PhraseTable(embed, ModelConfig(max_phrases=64), lead=hosts.lead)
+  phrases.fit(rooms)
+  phrases.observe(rooms, learn=True)
+  alone = phrases.copy()  # Not in both processes.
+  if index:
+    alone.observe([TextObservation("other", ("here: hat",), (), (), ())])
+  arrays, _ = phrases.save()
+  sums = [zlib.crc32(array.tobytes()) for array in arrays.values()]
+  assert len(alone) == len(phrases) + index
+  first, second = hosts.everywhere(sums).tolist()
+  assert first == second
+
+
+def _refuse_what_differs(index: int, directory: pathlib.Path) -> None:
+  saver = Checkpointer(directory)
+  with pytest.raises(CheckpointError, match="array b is another in process 1"):
+    saver.save(1, {"a": np.zeros(2), "b": np.full(2, index)}, {})
+  assert not saver.names()
+
+
+def _donate_what_is_being_saved(directory: pathlib.Path) -> None:
+  mesh = make_mesh()
+  rows = hosts.whole(_rows()[hosts.rows_here(4, mesh)], mesh)
+  change = jax.jit(lambda x: -x, donate_argnums=0)
+  with Checkpointer(directory) as saver:
+    saver.save(1, [rows], {}, wait=False)
+    changed = change(rows)
+    assert rows.is_deleted()
+  np.testing.assert_array_equal(
+      hosts.rows_of(changed), -_rows()[hosts.rows_here(4, mesh)]
+  )
 
 
 def _divide_rows(index: int) -> None:
