@@ -17,6 +17,7 @@ from mulearn.env.base import Environment
 from mulearn.evaluate import ratings as ratings_lib
 from mulearn.evaluate.players import Player
 from mulearn.evaluate.ratings import Rating, Score
+from mulearn.parallel import hosts
 from mulearn.types import Array, PyTree
 
 
@@ -82,6 +83,8 @@ def match(
 ) -> Score:
   """Plays colour-reversed pairs of games between two players.
 
+  Several processes share the pairs, and all get what came of them.
+
   Args:
     environment: the rules, of two players who move in turn.
     a: the one whose points are counted.
@@ -101,8 +104,10 @@ def match(
     raise ValueError(f"num_pairs is {num_pairs}; at least 1 is needed.")
   opening_key, play_key = jax.random.split(rng_key)
   states = openings(environment, opening_key, num_pairs, opening_plies)
+  mine = hosts.rows_for(num_pairs)
+  states = jax.tree.map(lambda x: x[mine], states)
   players, games = (a, b), [states, states]  # `a` begins the first of a pair.
-  gains = np.zeros((num_pairs, 2))
+  gains = np.zeros((len(mine), 2))
   ply, going_on = 0, True
   while going_on:
     going_on = False
@@ -115,6 +120,7 @@ def match(
       gains[:, game] += np.asarray(gain) * (1 - 2 * who)
       going_on |= bool(alive)
     ply += 1
+  gains = hosts.gather({"gains": gains}, num_pairs)["gains"]
   return Score(0.5 * (gains + 1.0))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from mulearn.config import Config
 from mulearn.env.base import Environment
+from mulearn.parallel import hosts
 from mulearn.types import Array, Plan
 
 NUM_EPISODES = 64
@@ -33,6 +34,8 @@ def examine(
 ) -> dict[str, float]:
   """Plays episodes to their end or to `config.env.step_limit`.
 
+  Several processes share the episodes, and all get what they found.
+
   Args:
     agent: plays as it would at its best, without exploring.
     rng_key: of the first states and of what chance does; consumed.
@@ -44,8 +47,10 @@ def examine(
   """
   environment = agent.environment
   start_key, plan_key = jax.random.split(rng_key)
-  state = jax.vmap(environment.init)(jax.random.split(start_key, num_episodes))
-  total, length = jnp.zeros(num_episodes), jnp.zeros(num_episodes)
+  mine = hosts.rows_for(num_episodes)
+  keys = jax.random.split(start_key, num_episodes)[mine]
+  state = jax.vmap(environment.init)(keys)
+  total, length = jnp.zeros(len(mine)), jnp.zeros(len(mine))
   for ply in range(agent.config.env.step_limit):
     plan = agent.plan(jax.random.fold_in(plan_key, ply), state)
     state, total, length = _step(
@@ -53,13 +58,14 @@ def examine(
     )
     if ply % _LOOK_EVERY == 0 and _all_over(state, environment):
       break
-  returns = np.asarray(total)
+  found = hosts.gather({"total": total, "length": length}, num_episodes)
+  returns = np.asarray(found["total"])
   error = returns.std(ddof=1) / np.sqrt(num_episodes)
   return {
       "mean_return": float(returns.mean()),
       "return_error": float(error),
       "least_return": float(returns.min()),
-      "mean_length": float(length.mean()),
+      "mean_length": float(found["length"].mean()),
   }
 
 

@@ -137,7 +137,7 @@ def examine(
     whose searched value has the right sign.
   """
   count = len(table.value)
-  mine = hosts.part_of(count)
+  mine = hosts.rows_for(count)
   states = jax.tree.map(lambda x: x[mine], table.states(agent.environment))
   plan = agent.plan(rng_key, states, num_simulations)
   node = agent.glance(states)

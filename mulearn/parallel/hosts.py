@@ -143,11 +143,20 @@ def part_of(count: int) -> np.ndarray:
   return np.arange(jax.process_index(), count, jax.process_count())
 
 
+def rows_for(count: int) -> np.ndarray:
+  """`part_of`, or the first piece where there are more processes than pieces.
+
+  `gather` leaves out what was done again, and no program gets an empty batch.
+  """
+  mine = part_of(count)
+  return mine if len(mine) else np.zeros(1, int)
+
+
 def gather(parts: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
-  """What all processes found at their `part_of(count)`; all must ask at once.
+  """What all processes found at their `rows_for(count)`; all must ask at once.
 
   Args:
-    parts: by name, `[len(part_of(count)), ...]`.
+    parts: by name, `[len(rows_for(count)), ...]`.
     count: pieces of work, on all processes.
 
   Returns:

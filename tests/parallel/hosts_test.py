@@ -16,6 +16,8 @@ from mulearn import snapshot
 from mulearn.checkpoint import Checkpointer, CheckpointError
 from mulearn.config import Config, ModelConfig
 from mulearn.env.base import TextObservation
+from mulearn.env.hex import Hex
+from mulearn.evaluate import arena, players
 from mulearn.model.phrases import PhraseTable
 from mulearn.parallel import hosts
 from mulearn.parallel.mesh import make_mesh
@@ -151,7 +153,10 @@ def _as_one_of_two(address: str, index: int, directory: pathlib.Path) -> None:
   assert hosts.any_of([index == 1, False]) == [True, False]
   assert hosts.share({"who": index, "é": [index]}) == {"who": 0, "é": [0]}
   assert hosts.total([2**31 + index, index]) == [1, 1]
-  mine = hosts.part_of(5)
+  assert hosts.part_of(1).tolist() == ([0], [])[index]
+  found = hosts.gather({"x": hosts.rows_for(1) + index}, 1)["x"]
+  assert found.tolist() == [0]  # What the second did again is left out.
+  mine = hosts.rows_for(5)
   assert mine.tolist() == ([0, 2, 4], [1, 3])[index]
   found = hosts.gather({"x": mine * 10}, 5)["x"]
   assert found.tolist() == [0, 10, 20, 30, 40]
@@ -161,10 +166,29 @@ def _as_one_of_two(address: str, index: int, directory: pathlib.Path) -> None:
   assert [len(g["é"]) for g in hosts.gather_json(given)] == [0, 3000]
   assert hosts.everywhere([index, 7]).tolist() == [[0, 7], [1, 7]]
   _divide_rows(index)
+  _share_the_games(index)
   _follow_the_leader(index)
   _refuse_what_differs(index, directory / "apart")
   _donate_what_is_being_saved(directory / "donated")
   _keep_together(index, directory)
+
+
+def _share_the_games(index: int) -> None:
+  environment, asked = Hex(3), []
+  random = players.random_player(environment)
+
+  def player(rng_key, states):
+    asked.append(len(jax.tree.leaves(states)[0]))
+    return random(rng_key, states)
+
+  score = arena.match(
+      environment, player, random, jax.random.key(0), num_pairs=5,
+      opening_plies=2,
+  )  # fmt: skip
+  assert set(asked) == {(3, 2)[index]}
+  assert score.games.shape == (5, 2) and set(score.games.flat) <= {0.0, 1.0}
+  first, second = hosts.gather_json(score.games.tolist())
+  assert first == second
 
 
 def _follow_the_leader(index: int) -> None:
