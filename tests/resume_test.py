@@ -30,7 +30,8 @@ def test_a_killed_run_ends_as_if_it_had_not_been(killed):
   _, found = killed
   assert len(found["kills"]) == 1
   assert found["lines_of_metrics"] == 6 + 2
-  assert all(end["metrics"] and end["checkpoint"] for end in found["ends"])
+  ends = found["ends"]
+  assert all(e["metrics"] and e["checkpoint"] and e["best"] for e in ends)
 
 
 def test_what_differs_is_seen(killed):

@@ -71,7 +71,8 @@ def check(
 
   Returns:
     The kills, how often a run came to its end, and whether all of these are
-    equal to the unkilled one: metrics.jsonl, and the last checkpoint.
+    equal to the unkilled one: metrics.jsonl, the last checkpoint, and the best
+    agent where one is kept.
   """
   rng = random.Random(seed)
   whole = workdir / "whole"
@@ -95,6 +96,8 @@ def check(
             "checkpoint": run_equal(whole, run, processes.last_checkpoint),
         }
     )
+    if (whole / "best").exists():
+      ends[-1]["best"] = run_equal(whole, run, _best)
     print(json.dumps(ends[-1]), flush=True)
   return {
       "seed": seed,
@@ -103,7 +106,7 @@ def check(
       "kills": kills,
       "in_a_checkpoint": sum(k["in_a_checkpoint"] for k in kills),
       "ends": ends,
-      "equal": all(e["metrics"] and e["checkpoint"] for e in ends),
+      "equal": all(False not in end.values() for end in ends),
   }
 
 
@@ -114,6 +117,10 @@ def run_equal(
 ) -> bool:
   """Whether two runs have the same of what is read of them, bit for bit."""
   return json.dumps(read(one)) == json.dumps(read(other))
+
+
+def _best(run: pathlib.Path) -> Any:
+  return processes.last_checkpoint(run, "best")
 
 
 def _strike(

@@ -101,16 +101,22 @@ def metrics_of(run: pathlib.Path) -> list[dict[str, float]]:
   return list(read_json_lines(run / "metrics.jsonl"))
 
 
-def last_checkpoint(run: pathlib.Path) -> tuple[dict[str, Any], Any]:
+def last_checkpoint(
+    run: pathlib.Path, kept: str = "checkpoints"
+) -> tuple[dict[str, Any], Any]:
   """The newest checkpoint: its host part without clocks, and its manifest.
 
   The manifest has a checksum of every array: of parameters, optimiser, replay
   (with every action) and games.
+
+  Args:
+    run: the run's directory.
+    kept: which of those in it; "best" has parameters alone.
   """
-  saver = Checkpointer(run / "checkpoints")
+  saver = Checkpointer(run / kept)
   host, manifest = snapshot.read_host(saver.directory / saver.names()[-1])
   host.pop("seconds", None)
-  for point in host["curve"]:
+  for point in host.get("curve", ()):
     if isinstance(point, dict):
       point.pop("seconds")
   return host, manifest

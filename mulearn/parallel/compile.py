@@ -24,7 +24,7 @@ def main(argv: Sequence[str]) -> None:
   """
   # Before anything looks for devices: those of this machine are not wanted.
   jax.config.update("jax_platforms", "cpu")
-  from mulearn.parallel import ahead, chips, report
+  from mulearn.parallel import ahead, chips, pictures, report
 
   try:
     config, values = parse(argv)
@@ -35,6 +35,8 @@ def main(argv: Sequence[str]) -> None:
     ]
   except (flags.Error, KeyError, OSError, ValueError) as error:
     sys.exit(f"{type(error).__name__}: {' '.join(str(error).split())}")
+  if values.picture:
+    pictures.draw_roofline(values.picture, results)
   if values.json:
     print(json.dumps(results if values.sweep else results[0], indent=1))
   else:
@@ -42,7 +44,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def parse(argv: Sequence[str]) -> tuple[Config, flags.FlagValues]:
-  """Reads the config and the flags: topology, fsdp, model, sweep, json.
+  """Reads the config and the flags, those of `main` among them.
 
   Raises:
     flags.Error: a flag is missing, unknown or not what it should be.
@@ -57,6 +59,9 @@ def parse(argv: Sequence[str]) -> tuple[Config, flags.FlagValues]:
   flags.DEFINE_integer("model", 1, "Chips that share a layer.", **own)
   flags.DEFINE_bool("sweep", False, "Compare several topologies.", **own)
   flags.DEFINE_bool("json", False, "Print JSON.", **own)
+  flags.DEFINE_string(
+      "picture", None, "PNG of the programs below their roofs, and SVG.", **own
+  )
   values(argv)
   if holder.value is None:
     raise flags.Error(

@@ -13,6 +13,7 @@ import pytest
 
 from mulearn.lm import size
 from mulearn.parallel import ahead, chips, pictures, placement, programs, report
+from mulearn.parallel import compile as compile_lib
 from mulearn.parallel.mesh import make_mesh
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -121,6 +122,18 @@ def test_tables_and_pictures(result, config, tmp_path):
   pictures.draw_placement(tmp_path / "placement.png", _rows(config))
   assert "latency" in (tmp_path / "roofline.svg").read_text()
   assert "split by data" in (tmp_path / "placement.svg").read_text()
+
+
+def test_the_command_prints_and_draws(result, monkeypatch, tmp_path, capsys):
+  monkeypatch.setattr(ahead, "compile_for", lambda *_, **__: result)
+  path = tmp_path / "new" / "roofline.png"
+  words = [f"--config={_ROOT / 'experiments/connect_four/config.py'}"]
+  compile_lib.main(["", *words, "--topology=v5e:2x2", f"--picture={path}"])
+  assert "v5e:2x2: 4 chips" in capsys.readouterr().out
+  assert path.read_bytes().startswith(b"\x89PNG")
+  compile_lib.main(["", *words, "--sweep", "--json"])
+  found = json.loads(capsys.readouterr().out)
+  assert [r["topology"] for r in found] == ["v5e:2x2"] * len(chips.TOPOLOGIES)
 
 
 def test_what_does_not_fit_is_told_with_a_way_out(config, monkeypatch):
