@@ -35,6 +35,7 @@ class PriorConfig:
   kind: str = "language"  # language, uniform or shuffled
   model: str = "smollm2-135m"  # a name known to lm.load, or a path
   dtype: str = "float32"  # float32 or bfloat16
+  num_devices: int = 1  # of each host, that share its copy of the model
   prompt: str = "calibrated"  # calibrated, or a name in prior/prompts.py
   method: str = "calibrated"  # calibrated, or a name in lm.METHODS
   temperature: float = 0.0  # of the scores; 0 = calibrated on train games

@@ -18,16 +18,12 @@ from mulearn.parallel.mesh import make_mesh
 from mulearn.parallel.programs import Lower, Programs, programs
 
 
-def compile_for(
-    config: Config, topology: str, *, fsdp: int = 1, model: int = 1
-) -> dict[str, Any]:
+def compile_for(config: Config, topology: str) -> dict[str, Any]:
   """Compiles the programs of a run for a slice.
 
   Args:
     config: of the run.
     topology: such as v5e:16x16.
-    fsdp: size of the mesh's axis; what is left over is `data`.
-    model: size of the mesh's axis.
 
   Returns:
     What `compile.py --json` prints: see experiments/pods/README.md.
@@ -37,7 +33,7 @@ def compile_for(
     ValueError: its chips cannot share the work evenly.
   """
   where = chips.describe(topology)
-  mesh = make_mesh(where.devices, fsdp=fsdp, model=model)
+  mesh = make_mesh(where.devices)
   parts = programs(config, mesh, where.num_hosts)
   found = {
       name: _compile(lower, parts, where) for name, lower in parts.lower.items()
@@ -147,6 +143,6 @@ def _advice(found: dict[str, Any], where: chips.Slice) -> str:
         " replay.batch_size, or take more chips."
     )
   return (
-      f"{text} Most of it stays: lower replay.capacity, share the language"
-      " model by --model=4 or --fsdp=4, or take more chips."
+      f"{text} Most of it stays: lower replay.capacity, let the chips of a host"
+      " share the language model (prior.num_devices=4), or take more chips."
   )

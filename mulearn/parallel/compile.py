@@ -29,10 +29,7 @@ def main(argv: Sequence[str]) -> None:
   try:
     config, values = parse(argv)
     names = chips.TOPOLOGIES if values.sweep else (values.topology,)
-    results = [
-        ahead.compile_for(config, name, fsdp=values.fsdp, model=values.model)
-        for name in names
-    ]
+    results = [ahead.compile_for(config, name) for name in names]
   except (flags.Error, KeyError, OSError, ValueError) as error:
     sys.exit(f"{type(error).__name__}: {' '.join(str(error).split())}")
   if values.picture:
@@ -55,8 +52,6 @@ def parse(argv: Sequence[str]) -> tuple[Config, flags.FlagValues]:
   )
   own = {"flag_values": values}
   flags.DEFINE_string("topology", "v5e:4x4", "Such as v5p:4x4x4.", **own)
-  flags.DEFINE_integer("fsdp", 1, "Chips that share the parameters.", **own)
-  flags.DEFINE_integer("model", 1, "Chips that share a layer.", **own)
   flags.DEFINE_bool("sweep", False, "Compare several topologies.", **own)
   flags.DEFINE_bool("json", False, "Print JSON.", **own)
   flags.DEFINE_string(

@@ -23,7 +23,7 @@ from mulearn.lm import forward, rules, size
 from mulearn.lm.config import DecoderConfig
 from mulearn.lm.decoder import Decoder
 from mulearn.model.phrases import PhraseTable
-from mulearn.parallel.mesh import data_sharding, replicated
+from mulearn.parallel.mesh import data_sharding, make_mesh, replicated
 from mulearn.types import PyTree
 
 # Rows and tokens of a batch of texts that are scored: one of `lm.pack.SHAPES`.
@@ -144,14 +144,27 @@ def _text(config: Config, mesh: Mesh, num_hosts: int) -> Programs:
   runs = {"act": 1.0, "learn": 1.0}
   arrays = {"state": state, "replay": memory, "phrases": phrases}
   if config.prior.kind != "uniform":
-    decoder = abstract_decoder(config, mesh)
+    # Each host has its copy; here they are one program of all chips.
+    sharers = _sharers(config, mesh, num_hosts)
+    decoder = abstract_decoder(config, sharers)
     lower["prior"] = lambda: forward.hidden_states.lower(
-        decoder, *_texts(mesh), None
+        decoder, *_texts(sharers), None
     )
     # A row holds what one game shows; each host reads its own games.
     runs["prior"] = float(np.ceil(lanes / num_hosts / TEXT_ROWS))
     arrays["language model"] = decoder
   return Programs(lower, runs, lanes, _depth(config), arrays)
+
+
+def _sharers(config: Config, mesh: Mesh, num_hosts: int) -> Mesh:
+  """The mesh whose axis `model` shares the language model."""
+  size, chips = config.prior.num_devices, mesh.size // num_hosts
+  if size < 1 or chips % size:
+    raise ValueError(
+        f"config.prior.num_devices is {size}, but a host has {chips} chips: make"
+        " it a divisor of their number."
+    )
+  return make_mesh(mesh.devices.ravel().tolist(), model=size)
 
 
 def abstract_decoder(config: Config, mesh: Mesh) -> Decoder:

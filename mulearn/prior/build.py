@@ -4,8 +4,12 @@ from collections.abc import Sequence
 import functools
 import pathlib
 
+import jax
+
 from mulearn import lm
 from mulearn.config import ModelConfig, PriorConfig
+from mulearn.lm import rules
+from mulearn.parallel.mesh import make_mesh
 from mulearn.prior import base, calibrate, language, prompts
 from mulearn.prior.cache import Cache, default_directory
 from mulearn.prior.embedding import Embedding
@@ -27,7 +31,7 @@ class Language:
     """
     path = cache_path or default_directory() / "answers.sqlite"
     self._cache = Cache(path)
-    self.load = functools.cache(lambda: lm.load(config.model, config.dtype))
+    self.load = functools.cache(functools.partial(_load, config))
     self._name = f"{self._sha256(config.model)}:{config.dtype}"
 
   def _sha256(self, model: str) -> str:
@@ -44,6 +48,28 @@ class Language:
   def embedding(self, config: ModelConfig) -> Embedding:
     """The text encoder of the learned world."""
     return Embedding(self.load, self._name, config.layer, self._cache)
+
+
+def _load(config: PriorConfig) -> lm.LanguageModel:
+  """Loads the model, whole on one device or shared by several of this host.
+
+  Raises:
+    ValueError: the host has fewer devices.
+  """
+  size, devices = config.num_devices, jax.local_devices()
+  if not 1 <= size <= len(devices):
+    raise ValueError(
+        f"config.prior.num_devices is {size}, but this host has"
+        f" {len(devices)}; as many of them can share the language model."
+    )
+  if size == 1:
+    return lm.load(config.model, config.dtype)
+  mesh = make_mesh(devices[:size], model=size)
+  return lm.load(
+      config.model,
+      config.dtype,
+      lambda name, shape: rules.sharding(name, shape, mesh),
+  )
 
 
 def choose_scoring(

@@ -98,9 +98,10 @@ def test_a_text_game_has_scoring_too(tiny_config, monkeypatch):
   small = dataclasses.replace(size.KNOWN["SmolLM2 135M"], num_layers=2)
   monkeypatch.setitem(size.KNOWN, "SmolLM2 135M", small)
   config = copy.deepcopy(tiny_config)
-  config.env.num_lanes = 4
-  devices = chips.describe("v5e:2x4").devices
-  found = programs.programs(config, make_mesh(devices, model=2), 2)
+  config.env.num_lanes = config.replay.batch_size = 8
+  config.prior.num_devices = 2
+  mesh = make_mesh(chips.describe("v5e:2x4").devices)
+  found = programs.programs(config, mesh, 2)
   assert list(found.lower) == ["act", "learn", "prior"]
   assert found.runs == {"act": 1, "learn": 1, "prior": 1}
   rows = placement.merge(placement.placement(found.arrays))

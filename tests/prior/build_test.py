@@ -1,6 +1,7 @@
 """From a config to a prior."""
 
 import pathlib
+import tempfile
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from mulearn import lm
 from mulearn.config import ModelConfig, PriorConfig
 from mulearn.prior import base, build, language
 
+_SMALL = pathlib.Path(__file__).parents[1] / "testdata/hugging_face/llama3"
 SCORING = language.Scoring("plain", "mean", 1.0)
 
 
@@ -43,6 +45,18 @@ def test_nothing_is_loaded_before_it_is_needed(monkeypatch, tmp_path):
   assert loaded == [("smollm2-135m", "float32")]
 
 
+@pytest.mark.parametrize("size", [0, 9])
+def test_a_host_shares_the_model_among_its_devices_only(size, tmp_path):
+  config = PriorConfig(num_devices=size)
+  with pytest.raises(ValueError, match=rf"num_devices is {size}.* host has"):
+    build.Language(config, tmp_path / "answers.sqlite").load()
+
+
+def test_devices_of_a_host_share_the_model(run_on_devices):
+  """See `_on_two_devices`."""
+  run_on_devices(__file__, 2)
+
+
 def test_file_of_ones_own_is_named_by_its_content(monkeypatch, tmp_path):
   path = tmp_path / "weights.gguf"
   names = []
@@ -58,7 +72,32 @@ def test_file_of_ones_own_is_named_by_its_content(monkeypatch, tmp_path):
 
 
 def test_a_directory_is_named_by_what_it_holds(tmp_path):
-  small = pathlib.Path(__file__).parents[1] / "testdata" / "hugging_face"
-  config = PriorConfig(model=str(small / "llama3"))
+  config = PriorConfig(model=str(_SMALL))
   made = build.Language(config, tmp_path / "a.sqlite")
   assert made._name == f"{lm.load(config.model).sha256}:float32"
+
+
+def _on_two_devices(directory: pathlib.Path) -> None:
+  found = []
+  for size in (1, 2):
+    config = PriorConfig(model=str(_SMALL), num_devices=size)
+    made = build.Language(config, directory / f"{size}.sqlite")
+    scores = made.raw_scores()(
+        "plain", ["A door.", "A long corridor."], [["go", "look at it"], ["go"]]
+    )
+    nats = [row for each in scores for row in each.token_log_probs]
+    embedded = made.embedding(ModelConfig(layer=1))(["a hat", "two hats"])
+    found.append([*nats, embedded])
+    query = made.load().params.blocks[0].attention.q
+    shards = query[...].addressable_shards
+    assert [s.data.shape for s in shards] == [
+        (query.shape[0], query.shape[1] // size)
+    ] * size
+  for one, two in zip(*found):
+    np.testing.assert_allclose(one, two, atol=1e-5)
+  print("passed")
+
+
+if __name__ == "__main__":
+  with tempfile.TemporaryDirectory() as directory:
+    _on_two_devices(pathlib.Path(directory))
