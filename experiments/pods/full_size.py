@@ -6,9 +6,9 @@ README, four chips sharing each layer of the language model where one chip is
 too small for it:
 
   python -m mulearn.parallel.compile --config=experiments/pods/full_size.py \\
-      --topology=v5e:16x16 --model=4
+      --topology=v5e:16x16 --config.prior.num_devices=4
 
-On a slice that can be reached, `mulearn.main` takes the same config.
+On a slice that can be reached, `mulearn.main` takes the same config and change.
 """
 
 from mulearn.config import Config
