@@ -234,7 +234,10 @@ def test_two_processes_run_one_study(tmp_path):
   # Each once, and all stages: cloned, looked at, played, looked at.
   assert [line["env_steps"] for line in lines] == [0, 0, 4, 8, 8]
   assert "loss" in lines[0] and "loss" in lines[-2]
-  assert [line["env_steps"] for line in lines if "dev/success" in line] == [0, 8]
+  assert [line["env_steps"] for line in lines if "dev/success" in line] == [
+      0,
+      8,
+  ]
 
 
 def _error(done: subprocess.CompletedProcess) -> str:

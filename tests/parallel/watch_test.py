@@ -130,5 +130,7 @@ def test_alone_nobody_is_missed_but_a_long_round_is_told(caplog):
       if step < 6:
         watch.end_round()
     _wait_for(lambda: caplog.records)
-  assert "the devices are at work, or they hang" in caplog.records[0].getMessage()
+  assert (
+      "the devices are at work, or they hang" in caplog.records[0].getMessage()
+  )
   assert not said and watch.missing() is None
