@@ -1,7 +1,7 @@
 """Games of one player behind the device-resident contract, by name.
 
 Cart-pole, pendulum and four games of MinAtar, as gymnax writes them (Lange 2022,
-https://github.com/RobertTLange/gymnax). A time
+https://github.com/RobertTLange/gymnax), and our own noisy Catch. A time
 limit is not a way in which a game ends: the loop cuts an episode at
 `config.env.step_limit`, and bootstraps there.
 """
@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from mulearn.env.base import Environment, PackageNotFoundError
+from mulearn.env.catch import Catch
 
 
 class SoloState(NamedTuple):
@@ -153,6 +154,8 @@ def _gymnax() -> Any:
 
 
 GAMES: dict[str, Callable[[], Environment]] = {
+    "catch": Catch,
+} | {
     name: functools.partial(SoloGame, gymnax_name)
     for name, gymnax_name in (
         ("cartpole", "CartPole-v1"),
