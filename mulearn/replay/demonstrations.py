@@ -1,4 +1,4 @@
-"""A TFDS dataset of episodes: gold paths of games, or recorded self-play.
+"""A TFDS dataset of episodes: gold paths of games, or recorded play.
 
 One record is one episode, in array_record files that need no TensorFlow. A
 dataset carries its provenance (what decided the episodes) and the hashes of its
@@ -24,8 +24,13 @@ import tensorflow_datasets as tfds
 import mulearn
 from mulearn.env import base, gold, text
 from mulearn.env import jvm as jvm_lib
-from mulearn.replay import episodes as episodes_lib
-from mulearn.replay.episodes import Episode, EpisodeSource, Step
+from mulearn.replay.episodes import (
+    TEXTS,
+    Episode,
+    EpisodeSource,
+    Layout,
+    Step,
+)
 
 _CARD = "provenance.json"
 
@@ -129,8 +134,8 @@ def _shortest_path(
   return min(paths, key=lambda path: (len(path.commands), path.commands))
 
 
-class TextEpisodes(tfds.core.GeneratorBasedBuilder):
-  """Episodes of text games, one record each, in the order given."""
+class Episodes(tfds.core.GeneratorBasedBuilder):
+  """Episodes of games, one record each, in the order given."""
 
   VERSION = tfds.core.Version("1.0.0")
   # Nothing is downloaded, so no checksums lie beside the code; looking for them
@@ -138,17 +143,23 @@ class TextEpisodes(tfds.core.GeneratorBasedBuilder):
   code_path = None
 
   def __init__(
-      self, *, episodes: Sequence[Episode] = (), split: str = "train", **kwargs
+      self,
+      *,
+      episodes: Sequence[Any] = (),
+      split: str = "train",
+      layout: Layout = TEXTS,
+      **kwargs,
   ):
     self._episodes = episodes
     self._split = split
+    self._layout = layout
     super().__init__(file_format="array_record", **kwargs)
 
   def _info(self) -> tfds.core.DatasetInfo:
     return tfds.core.DatasetInfo(
         builder=self,
         description=self.__doc__,
-        features=episodes_lib.features(),
+        features=self._layout.features(),
         disable_shuffling=True,
     )
 
@@ -158,15 +169,16 @@ class TextEpisodes(tfds.core.GeneratorBasedBuilder):
 
   def _generate_examples(self):
     for key, episode in enumerate(self._episodes):
-      yield key, episodes_lib.to_record(episode)
+      yield key, self._layout.to_record(episode)
 
 
 def write(
     directory: str | os.PathLike[str],
-    episodes: Iterable[Episode],
+    episodes: Iterable[Any],
     *,
     provenance: Mapping[str, Any],
     split: str = "train",
+    layout: Layout = TEXTS,
 ) -> pathlib.Path:
   """Writes episodes as a dataset, or reuses one of the same provenance.
 
@@ -178,6 +190,7 @@ def write(
     episodes: what to write, for instance `collect_gold(...)`.
     provenance: what decides the episodes, as JSON; `gold_provenance(...)`.
     split: name of the split.
+    layout: of the episodes; those of text games unless given.
 
   Returns:
     `directory`, for `read` or `tfds.builder_from_directory`.
@@ -198,7 +211,10 @@ def write(
   with tempfile.TemporaryDirectory(
       prefix=f".{directory.name}-", dir=directory.parent
   ) as folder:
-    built = _build(folder, episodes, split)
+    builder = Episodes(
+        episodes=episodes, split=split, layout=layout, data_dir=folder
+    )
+    built = _build(builder)
     files = {path.name: _digest(path) for path in sorted(built.iterdir())}
     card = json.dumps({"provenance": wanted, "files": files}, indent=2)
     (built / _CARD).write_text(card)
@@ -213,13 +229,16 @@ def write(
 
 
 def read(
-    directory: str | os.PathLike[str], split: str = "train"
+    directory: str | os.PathLike[str],
+    split: str = "train",
+    layout: Layout = TEXTS,
 ) -> EpisodeSource:
   """Opens a dataset of episodes.
 
   Args:
     directory: what `write` returned.
     split: name of the split.
+    layout: of the episodes, as they were written.
 
   Returns:
     Random access to its episodes.
@@ -242,14 +261,11 @@ def read(
     raise ValueError(
         f"{directory} has no split {split!r}, only {list(builder.info.splits)}."
     )
-  return EpisodeSource(builder.as_data_source(split))
+  return EpisodeSource(builder.as_data_source(split), layout)
 
 
-def _build(
-    folder: str, episodes: Sequence[Episode], split: str
-) -> pathlib.Path:
-  """Builds the dataset's files somewhere under `folder`."""
-  builder = TextEpisodes(episodes=episodes, split=split, data_dir=folder)
+def _build(builder: Episodes) -> pathlib.Path:
+  """Builds the dataset's files somewhere under the builder's folder."""
   tfds.disable_progress_bar()
   # TFDS announces on standard output that it downloads, which it does not.
   with contextlib.redirect_stdout(io.StringIO()):

@@ -8,10 +8,10 @@ of lines; its numbers over the commands are rows of one flat list, as long as
 the step has commands. Numbers are stored as float32.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 import dataclasses
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -70,20 +70,6 @@ class Episode:
   def num_moves(self) -> int:
     """Number of commands given."""
     return len(self.steps) - 1
-
-
-class EpisodeSource:
-  """Random access to the episodes of a dataset, for Grain or by index."""
-
-  def __init__(self, records: Sequence[dict[str, Any]]):
-    """Wraps the data source of a `TextEpisodes` dataset."""
-    self._records = records
-
-  def __len__(self) -> int:
-    return len(self._records)
-
-  def __getitem__(self, index: int) -> Episode:
-    return from_record(self._records[index])
 
 
 # The actions before a step are its history.
@@ -241,3 +227,37 @@ def _row(numbers: Iterator[float], size: int) -> tuple[float, ...]:
   """Takes the next row of what `_flatten` made."""
   row = tuple(float(next(numbers)) for _ in range(size))
   return () if any(math.isnan(x) for x in row) else row
+
+
+class Layout(NamedTuple):
+  """How episodes of some kind lie in a data set.
+
+  Attributes:
+    features: -> the features of one record.
+    to_record: episode -> what TFDS stores.
+    from_record: what a TFDS data source gives -> episode.
+  """
+
+  features: Callable[[], tfds.features.FeaturesDict]
+  to_record: Callable[[Any], dict[str, Any]]
+  from_record: Callable[[dict[str, Any]], Any]
+
+
+TEXTS = Layout(features, to_record, from_record)
+
+
+class EpisodeSource:
+  """Random access to the episodes of a data set, for Grain or by index."""
+
+  def __init__(
+      self, records: Sequence[dict[str, Any]], layout: Layout = TEXTS
+  ):
+    """Wraps the data source of a data set of `demonstrations.write`."""
+    self._records = records
+    self._layout = layout
+
+  def __len__(self) -> int:
+    return len(self._records)
+
+  def __getitem__(self, index: int) -> Any:
+    return self._layout.from_record(self._records[index])
