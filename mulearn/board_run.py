@@ -29,7 +29,7 @@ from mulearn.learn.optimizer import make_optimizer
 from mulearn.model.board_networks import Predictor
 from mulearn.model.support import Support
 from mulearn.parallel.mesh import make_arrays, make_mesh, replicated
-from mulearn.replay import buffer
+from mulearn.replay import buffer, demonstrations, recorded
 from mulearn.replay.buffer import Replay, make_replay
 from mulearn.types import Array, PyTree, TrainState, Trajectory
 
@@ -144,11 +144,12 @@ def begin(
       the devices cannot share its lanes and its replay evenly.
   """
   _check_actions(config)
-  check_learned_world(config)
   learners.check(config)
   mesh = make_mesh() if mesh is None else mesh
   make = functools.partial(fresh, config)
   state, memory, lanes = make_arrays(make, layout, mesh, init_key, start_key)
+  if config.replay.data:
+    memory = _read_games(config, memory)
   agent = BoardAgent(config, state.searcher, mesh)
   num_shards = config.num_shards or mesh.shape["data"]
   return BoardRun(config, agent, state, memory, lanes, num_shards)
@@ -171,6 +172,15 @@ def fresh(
       environment, start_key, config.env.num_lanes, config.self_play
   )
   return state, memory, lanes
+
+
+def _read_games(config: Config, memory: PyTree) -> PyTree:
+  """The memory with the games of the config's data set, which is donated."""
+  source = demonstrations.read(config.replay.data, layout=recorded.layout())
+  environment = make_environment(config.env.name)
+  return recorded.fill(
+      memory, replay_of(config), source, environment, config.learn.discount
+  )
 
 
 def layout(
@@ -220,31 +230,6 @@ def _check_actions(config: Config) -> None:
         " no agent here chooses among those yet. The game alone can be stepped:"
         " mulearn.env.solo."
     )
-
-
-def check_learned_world(config: Config) -> None:
-  """Raises a ValueError where what needs a learned world has none."""
-  if config.model.kind == "world":
-    return
-  for name, value, why in (
-      (
-          "replay.reanalysed_per_env_step",
-          config.replay.reanalysed_per_env_step,
-          "search by the rules begins at the environment's state, and replay"
-          " holds no more than the view of it",
-      ),
-      (
-          "learn.consistency_weight",
-          config.learn.consistency_weight,
-          "it compares imagined positions with real ones, and the rules"
-          " imagine nothing",
-      ),
-  ):
-    if value:
-      raise ValueError(
-          f"{name} is {value:g} but model.kind is {config.model.kind!r}: {why}."
-          " Set it to 0, or model.kind to 'world'."
-      )
 
 
 def moves_per_round(config: Config) -> int:
@@ -373,6 +358,9 @@ def program_of(
       num_reanalysed // num_shards,
       mesh,
       num_shards // mesh.shape["data"],
+      not config.replay.data,
+      config.learn.teacher,
+      config.learn.advantage_scale,
   )
 
 

@@ -106,13 +106,21 @@ class ReplayConfig:
   # 1 gives the gradient of uniform sampling back, in expectation
   reanalysed_per_env_step: float = 0.0  # stored moves searched again with the
   # newest target; r makes r / (1 + r) of all targets: 199 is 99.5 %
+  data: str = ""  # folder of a data set of games (replay/recorded.py): nothing
+  # is played, and a round learns as if its moves had been; "" plays
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
 class LearnConfig:
   """Improving."""
 
+  teacher: str = "search"  # what stored moves are taught anew: search, or
+  # critic (learn/crr.py)
+  advantage_scale: float = 0.0  # of CRR, in units of reward: a move weighs
+  # exp(advantage / scale), at most 20; 0: 1 if above the policy's, else 0
   unroll_steps: int = 4  # imagined moves the loss looks ahead
+  unroll_gradient: float = 0.5  # share of the gradient that an imagined move
+  # of a board hands back to where it began
   td_steps: int = 5  # rewards before the bootstrap
   trace_decay: float = 1.0  # lambda of TD(lambda); 1 is the n-step return
   explored_below: float = 0.0  # a move with less than this share of the search

@@ -14,6 +14,8 @@ import pytest
 from experiments.resume import cost as resume_cost
 from experiments.resume import kills as resume_kills
 from experiments.resume import together as resume_together
+from experiments.unplugged import make_data as unplugged_data
+from experiments.unplugged import report as unplugged_report
 from mulearn import board_run, study
 from mulearn import run as run_lib
 from mulearn.act.board_agent import games_on_device
@@ -44,6 +46,7 @@ _BOARDS = {  # One run a command.
         "cartpole_ppo", "cartpole_dqn", "cartpole_a2c", "cartpole_muzero",
         "breakout_ppo",
     ],
+    "unplugged": ["bc_0", "bc_1", "bc_5", "crr", "reanalyse"],
 }  # fmt: skip
 _EXACT = {  # A `run.py`, tested beside this file.
     "gumbel_improvement", "regularized_policy", "sampled", "stochastic",
@@ -126,9 +129,10 @@ def test_a_shipped_run_on_a_board_is_sound(name, arm):
   assert _fields(config) == _fields(Config())
   assert config.env.name in games_on_device() and config.env.name in EXAMINERS
   algorithm = arm.split("_")[-1]
-  is_muzero = algorithm == "muzero"
-  kinds = {"muzero": "world", "ppo": "ppo", "dqn": "dqn", "a2c": "a2c"}
-  assert config.model.kind == kinds.get(algorithm, "simulator")
+  is_muzero = algorithm == "muzero" or name == "unplugged"
+  kinds = {"ppo": "ppo", "dqn": "dqn", "a2c": "a2c"}
+  kind = "world" if is_muzero else kinds.get(algorithm, "simulator")
+  assert config.model.kind == kind
   assert config.learn.unroll_steps == 0 or is_muzero
   learners.check(config)
   assert config.search.num_eval_simulations <= 100
@@ -229,6 +233,8 @@ def test_a_command_of_a_readme_can_be_given(words, monkeypatch):
       "experiments.resume.cost": resume_cost.parser,
       "experiments.resume.kills": resume_kills.parser,
       "experiments.resume.together": resume_together.parser,
+      "experiments.unplugged.make_data": unplugged_data.parser,
+      "experiments.unplugged.report": unplugged_report.parser,
   }
   options = parsers[words[2]]().parse_args(words[3:])
   assert isinstance(options, argparse.Namespace) and callable(options.run)

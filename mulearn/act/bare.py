@@ -1,4 +1,4 @@
-"""Acting without a search: as the networks say, or nearly so.
+"""Acting without a search: as the networks say, or one move ahead of it.
 
 Here the baselines play. What they do is told as a `Plan`, so that lanes, replay
 and examinations do not ask whether anybody has searched.
@@ -9,7 +9,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from mulearn.model.base import mask_logits
+from mulearn.model.base import Model, mask_logits
+from mulearn.search import recurrent
 from mulearn.types import Array, Node, Plan
 
 # Rng_key, node, deterministic, epsilon -> Plan.
@@ -71,6 +72,32 @@ def epsilon_greedy(
 def _plan(action: Array, policy: Array, value: Array) -> Plan:
   action = action.astype(jnp.int32)
   return Plan(action, action, policy, jnp.zeros_like(policy), value, tree=None)
+
+
+def look_ahead(model: Model, rng_key: Array, root: Node) -> Array:
+  """What each slot is worth by the model, one imagined move deep.
+
+  With `s'` the node that the model makes of `s` and `a`,
+
+    Q(s, a) = R(s') + g(s') V(s')
+
+  Args:
+    model: see `model.base.Model`.
+    rng_key: consumed.
+    root: of real positions `[B]`.
+
+  Returns:
+    Values `[B, K]`; those of invalid slots mean nothing.
+  """
+
+  def worth(slot: Array) -> Array:
+    slots = jnp.full(root.value.shape, slot)
+    action = recurrent.select_action(root.actions, slots)
+    node = model.step(rng_key, root.state, action)
+    return node.reward + node.discount * node.value
+
+  slots = jnp.arange(root.invalid.shape[-1])
+  return jax.vmap(worth, out_axes=-1)(slots)
 
 
 # How each baseline of `config.model.kind` plays.

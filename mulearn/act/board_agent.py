@@ -245,6 +245,11 @@ class BoardAgent:
     settings = BoardSettings.from_config(self.config)
     return _glance(self.networks, state, settings=settings)
 
+  def look_ahead(self, state: PyTree) -> Array:
+    """What each action is worth by the model alone, `[B, A]`; see `bare`."""
+    settings = BoardSettings.from_config(self.config)
+    return _look_ahead(self.networks, state, settings=settings)
+
 
 def _batch_size(state: PyTree) -> int:
   return jax.tree.leaves(state)[0].shape[0]
@@ -261,3 +266,10 @@ def _plan(networks, rng_key, state, *, settings, **how) -> Plan:
 @functools.partial(jax.jit, static_argnames="settings")
 def _glance(networks, state, *, settings) -> Node:
   return settings.root(networks, jax.random.key(0), state)
+
+
+@functools.partial(jax.jit, static_argnames="settings")
+def _look_ahead(networks, state, *, settings) -> Array:
+  rng_key = jax.random.key(0)
+  root = settings.root(networks, rng_key, state)
+  return bare.look_ahead(settings.model(networks), rng_key, root)

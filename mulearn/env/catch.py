@@ -3,7 +3,7 @@
 A game of one player, small enough that the exact worth of every policy is
 known. A golden and a plain ball fall a row a move from different columns, and
 with each move the wind may blow either of them aside. Whoever runs for the
-plain ball is seldom in time for the golden one, which is worth twice as much.
+plain ball is seldom in time for the golden one, which is worth three of it.
 After Mnih et al. 2014, "Recurrent models of visual attention",
 https://arxiv.org/abs/1406.6247.
 """
@@ -14,8 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-ROWS, COLUMNS = 8, 7
-GOLD, PLAIN = 2.0, 1.0  # What a ball is worth that lands on the paddle.
+ROWS, COLUMNS = 6, 5
+# What a ball is worth that lands on the paddle. Little, since the categorical
+# values of this library are only then averages of what chance may bring.
+GOLD, PLAIN = 0.3, 0.1
 WIND = 0.3  # Chance that a ball is blown aside in a move.
 _LAST = ROWS - 1
 _START = COLUMNS // 2  # Of the paddle.
@@ -170,9 +172,7 @@ class Catch:
           else np.sum(chances[row] * q_values[row], axis=-1)
       )
     starts = value[:, :, _START][~np.eye(COLUMNS, dtype=bool)]
-    return Worth(
-        q_values.reshape(-1, self.num_actions), float(starts.mean())
-    )
+    return Worth(q_values.reshape(-1, self.num_actions), float(starts.mean()))
 
 
 def _inside(column):

@@ -14,7 +14,14 @@ import jax
 
 from mulearn.env import solo
 from mulearn.env.hex import SIZES
-from mulearn.evaluate import arena, players, position_sets, returns, solver
+from mulearn.evaluate import (
+    arena,
+    catch,
+    players,
+    position_sets,
+    returns,
+    solver,
+)
 from mulearn.types import Array
 
 # Agent and key -> a point of a run's curve. It holds one of `MEASURES`, and
@@ -108,4 +115,5 @@ EXAMINERS: dict[str, Examiner] = {
         for name, solve in solver.TABLES.items()
     },
     **{name: returns.examine for name in solo.GAMES},
+    "catch": catch.examine,
 }

@@ -53,7 +53,7 @@ def board_loss(
   latents, rewards, continues = [latent], [], []
   for k in range(num_moves):
     latent, reward, goes_on = networks.dynamics(
-        scale_gradient(latent, 0.5), seen.action[:, k]
+        scale_gradient(latent, config.unroll_gradient), seen.action[:, k]
     )
     latents.append(latent)
     rewards.append(reward)

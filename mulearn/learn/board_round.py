@@ -23,6 +23,7 @@ from mulearn.act import self_play
 from mulearn.act.board_agent import BoardSettings
 from mulearn.act.self_play import Lanes
 from mulearn.config import SelfPlayConfig
+from mulearn.learn import crr
 from mulearn.learn.board_step import BoardLearner
 from mulearn.learn.reanalyse import refresh
 from mulearn.model.board_world import BoardObservation
@@ -48,6 +49,9 @@ class Program:
       the steps.
     mesh: the devices; the data axis splits lanes and replay.
     shards_a_device: parts of a device's lanes and replay that draw apart.
+    plays: False where the replay holds all that there is to learn from.
+    teacher: of stored moves, see `LearnConfig`.
+    advantage_scale: see `crr.weight`.
   """
 
   settings: BoardSettings
@@ -59,6 +63,9 @@ class Program:
   num_reanalysed: int
   mesh: jax.sharding.Mesh
   shards_a_device: int = 1
+  plays: bool = True
+  teacher: str = "search"
+  advantage_scale: float = 0.0
 
   @property
   def axis(self) -> AxisName:
@@ -75,9 +82,11 @@ class Program:
   ) -> dict[str, Array]:
     """What these networks find at stored moves `[M]` of a shard."""
     observation = BoardObservation(moves.observation, moves.invalid)
-    root = self.settings.model(networks).root(
-        rng_key, observation, moves.prior_logits
-    )
+    model = self.settings.model(networks)
+    root = model.root(rng_key, observation, moves.prior_logits)
+    if self.teacher == "critic":
+      scale = self.advantage_scale
+      return crr.teach(model, rng_key, root, moves.action, scale=scale)
     plan = self.settings.plan_from(
         networks,
         rng_key,
@@ -225,16 +234,18 @@ def _round(
         axis=axis,
     )
 
-  lanes, moves, counts = self_play.play(
-      lanes,
-      act_key,
-      plan=plan,
-      environment=program.settings.environment,
-      step_limit=program.step_limit,
-      config=program.self_play,
-  )
-  metrics = jax.lax.psum(counts, axis)
-  memory = program.replay.add(memory, moves)
+  metrics = {}
+  if program.plays:
+    lanes, moves, counts = self_play.play(
+        lanes,
+        act_key,
+        plan=plan,
+        environment=program.settings.environment,
+        step_limit=program.step_limit,
+        config=program.self_play,
+    )
+    metrics = jax.lax.psum(counts, axis)
+    memory = program.replay.add(memory, moves)
   if program.num_reanalysed:
     reanalyse_key, learn_key = jax.random.split(learn_key)
     memory = refresh(

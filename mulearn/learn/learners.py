@@ -28,7 +28,9 @@ def learner_class(kind: str) -> type[BoardLearner]:
 
 
 def check(config: Config) -> None:
-  """Raises a ValueError where the config is none of a baseline's."""
+  """Raises a ValueError where a run cannot be as its config says."""
+  _check_learned_world(config)
+  _check_games_of_others(config)
   kind, learn = config.model.kind, config.learn
   if kind in ("world", "simulator"):
     return
@@ -60,4 +62,43 @@ def _check_on_policy(config: Config) -> None:
     raise ValueError(
         f"learn.td_steps is {config.learn.td_steps}, but a round has"
         f" {config.self_play.num_plies} moves a lane: {kind} needs fewer (1)."
+    )
+
+
+def _check_learned_world(config: Config) -> None:
+  """Raises a ValueError where what needs a learned world has none."""
+  if config.model.kind == "world":
+    return
+  for name, value, why in (
+      (
+          "replay.reanalysed_per_env_step",
+          config.replay.reanalysed_per_env_step,
+          "search by the rules begins at the environment's state, and replay"
+          " holds no more than the view of it",
+      ),
+      (
+          "learn.consistency_weight",
+          config.learn.consistency_weight,
+          "it compares imagined positions with real ones, and the rules"
+          " imagine nothing",
+      ),
+  ):
+    if value:
+      raise ValueError(
+          f"{name} is {value:g} but model.kind is {config.model.kind!r}: {why}."
+          " Set it to 0, or model.kind to 'world'."
+      )
+
+
+def _check_games_of_others(config: Config) -> None:
+  kind, learn = config.model.kind, config.learn
+  if learn.teacher not in ("search", "critic"):
+    raise ValueError(
+        f"learn.teacher is {learn.teacher!r}; it must be search or critic."
+    )
+  if config.replay.data and kind in ON_POLICY:
+    raise ValueError(
+        f"replay.data is {config.replay.data!r} but model.kind is {kind!r},"
+        " which learns from its own games alone: set model.kind to 'world', or"
+        " replay.data to ''."
     )

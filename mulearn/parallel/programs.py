@@ -17,7 +17,7 @@ from mulearn import run as run_lib
 from mulearn.act import agent as agent_lib
 from mulearn.act.board_agent import games_on_device
 from mulearn.config import Config
-from mulearn.learn import board_round
+from mulearn.learn import board_round, learners
 from mulearn.learn.step import learn_from_replay
 from mulearn.lm import forward, rules, size
 from mulearn.lm.config import DecoderConfig
@@ -73,7 +73,7 @@ def programs(config: Config, mesh: Mesh, num_hosts: int = 1) -> Programs:
 
 
 def _board(config: Config, mesh: Mesh) -> Programs:
-  board_run.check_learned_world(config)
+  learners.check(config)
   key = jax.eval_shape(lambda: jax.random.key(0))
   arrays = jax.eval_shape(lambda *k: board_run.fresh(config, *k), key, key)
   arrays = _place(arrays, board_run.layout(arrays, mesh))

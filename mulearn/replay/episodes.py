@@ -249,9 +249,7 @@ TEXTS = Layout(features, to_record, from_record)
 class EpisodeSource:
   """Random access to the episodes of a data set, for Grain or by index."""
 
-  def __init__(
-      self, records: Sequence[dict[str, Any]], layout: Layout = TEXTS
-  ):
+  def __init__(self, records: Sequence[dict[str, Any]], layout: Layout = TEXTS):
     """Wraps the data source of a data set of `demonstrations.write`."""
     self._records = records
     self._layout = layout

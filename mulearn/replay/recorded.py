@@ -109,19 +109,20 @@ def moves(game: Played, num_actions: int, discount: float) -> Trajectory:
     value[t] = game.reward[t] + discount * game.discount[t] * value[t + 1]
   nothing = np.zeros((length, num_actions), np.float32)
   last = np.arange(length) == length - 1
-  return Trajectory(
-      observation=game.observation[:-1],
-      prior_logits=nothing,
-      invalid=nothing.astype(bool),
-      policy=np.eye(num_actions, dtype=np.float32)[game.action],
-      improvement=nothing,
-      value=value[:-1],
-      action=game.action,
-      reward=game.reward,
-      discount=game.discount,
-      truncated=last & (game.discount != 0.0),
-      held_out=np.zeros(length, bool),
-  )
+  fields: dict[str, Any] = {
+      "observation": game.observation[:-1],
+      "prior_logits": nothing,
+      "invalid": nothing.astype(bool),
+      "policy": np.eye(num_actions, dtype=np.float32)[game.action],
+      "improvement": nothing,
+      "value": value[:-1],
+      "action": game.action,
+      "reward": game.reward,
+      "discount": game.discount,
+      "truncated": last & (game.discount != 0.0),
+      "held_out": np.zeros(length, bool),
+  }
+  return Trajectory(**fields)
 
 
 def fill(

@@ -16,7 +16,9 @@ from mulearn.replay import buffer, demonstrations, recorded
 def _game(number, length, ends=True):
   """Game `number`, whose planes count its moves; it is cut or it ends."""
   rng = np.random.default_rng(number)
-  view = np.arange(length + 1)[:, None, None, None] + np.zeros((8, 7, 3))
+  view = np.arange(length + 1)[:, None, None, None] + np.zeros(
+      Catch.observation_shape
+  )
   discount = np.ones(length, np.float32)
   discount[-1] = 0.0 if ends else 1.0
   return recorded.Played(
@@ -115,9 +117,7 @@ def test_a_replay_is_filled_game_after_game(capacity):
   memory = recorded.fill(memory, replay, _GAMES, Catch(), 1.0)
   assert int(buffer.num_moves(memory)) == 8
   times = np.asarray(memory.experience.observation[:, :4, 0, 0, 0])
-  np.testing.assert_array_equal(
-      times, [[0, 1, 2, 100], [200, 201, 202, 203]]
-  )
+  np.testing.assert_array_equal(times, [[0, 1, 2, 100], [200, 201, 202, 203]])
   sample = replay.sample(memory, jax.random.key(0))
   pairs = np.asarray(sample.trajectory.observation[..., 0, 0, 0])
   stored = {(0, 1), (1, 2), (2, 100), (200, 201), (201, 202), (202, 203)}
