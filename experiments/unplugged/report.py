@@ -20,7 +20,7 @@ ARMS = ("bc_0", "bc_1", "bc_5", "crr", "reanalyse")
 WAYS = {
     "policy": "policy_return", "value": "value_return", "MCTS": "mean_return",
 }  # fmt: skip
-# Schrittwieser et al. 2021, Table 4, medians over games of Atari, in per cent.
+# Schrittwieser et al. 2021, Table 4, medians.
 PUBLISHED = {
     "policy": (60.6, 61.4, 54.0, 155.6, 203.2),
     "value": (92.2, 105.0, 159.2, 153.0, 239.9),
@@ -118,9 +118,10 @@ def draw(path_png: pathlib.Path, found, references: dict[str, float]) -> None:
         figure_known, color=curves.GREY, linewidth=0.9, linestyle=(0, (4, 3))
     )
     axes.text(
-        len(ARMS) - 0.45, figure_known, name, fontsize=curves.FONT_SIZE - 2,
-        color=curves.INK, va="bottom", ha="right",
+        len(ARMS) - 0.55, figure_known, name, fontsize=curves.FONT_SIZE - 2,
+        color=curves.INK, va="bottom",
     )  # fmt: skip
+  axes.set_xlim(-0.5, len(ARMS) + 0.5)
   axes.set_xticks(range(len(ARMS)), ARMS, fontsize=curves.FONT_SIZE - 1)
   axes.set_ylabel("mean return, exact", fontsize=curves.FONT_SIZE)
   axes.legend(fontsize=curves.FONT_SIZE - 1, frameon=False, loc="upper left")
