@@ -2,8 +2,8 @@
 
 XLA's own cost analysis counts the body of a loop once. A round of self-play is
 loops in loops, so here every instruction counts as often as it runs: the trips
-of a loop stand in its condition. How often others turn, such as the descent of
-a search, no compiler knows: the caller says how often at most.
+of a loop stand beside it or in its condition. How often others turn, such as the
+descent of a search, no compiler knows: the caller says how often at most.
 
 Layouts say where a buffer lives and how it is tiled: only what lies in HBM
 counts as bytes, padding included.
@@ -36,6 +36,7 @@ _SHAPE = re.compile(r"(\w+)\[([\d,<=]*)\](?:\{([^{}]*)\})?")
 _HEAD = re.compile(r"^(?:ENTRY )?%([\w.\-]+) \(.*\{$")
 _LINE = re.compile(r"^\s+(ROOT )?%([\w.\-]+) = (.*)$")
 _CYCLES = re.compile(r'"estimated_cycles":"(\d+)"')
+_TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
 _NAME = re.compile(r"%([\w.\-]+)")
 _BRANCHES = re.compile(
     r"branch_computations=\{[^}]*\}|true_computation=.*?false_computation=\S+"
@@ -250,7 +251,9 @@ class _Counter:
     return result
 
   def _trips(self, loop: Instruction) -> tuple[int, bool]:
-    """How often a loop turns, and whether its condition says so exactly."""
+    """How often a loop turns, and whether that is known exactly."""
+    if found := _TRIPS.search(loop.rest):
+      return int(found[1]), True
     condition = self._computations[loop.called("condition")]
     limits = [
         value
@@ -369,10 +372,9 @@ def _root(computation: Computation) -> Instruction:
 
 
 def _constant(instruction: Instruction) -> int | None:
-  if instruction.opcode != "constant":
-    return None
-  found = re.match(r"\((-?\d+)\)", instruction.rest)
-  return found and int(found[1])
+  is_constant = instruction.opcode == "constant"
+  found = is_constant and re.match(r"\((-?\d+)\)", instruction.rest)
+  return int(found[1]) if found else None
 
 
 def _instruction(name: str, text: str, is_root: bool) -> Instruction:
@@ -383,9 +385,7 @@ def _instruction(name: str, text: str, is_root: bool) -> Instruction:
       for s in _SHAPE.finditer(text[:end])
   )
   opcode, _, rest = text[end:].lstrip().partition("(")
-  close = _closing("(" + rest)
-  inside = rest[: close - 1]
-  operands = tuple(_NAME.findall(inside))
+  operands = tuple(_NAME.findall(rest[: _closing("(" + rest) - 1]))
   return Instruction(name, shapes, opcode, operands, f"({rest}", is_root)
 
 

@@ -137,6 +137,18 @@ def test_what_libtpu_writes_is_read():
   assert inputs <= cost.bytes < 2.1 * inputs
 
 
+def test_what_a_cpu_writes_is_read():
+  """It says how often a loop turns beside the loop, not in its condition."""
+
+  def network(x, layers):
+    return jax.lax.scan(lambda x, w: (jnp.tanh(x @ w), None), x, layers)[0]
+
+  x, w = jnp.zeros((32, 16)), jnp.zeros((10, 16, 16))
+  text = jax.jit(network).lower(x, w).compile().as_text()
+  cost = hlo.cost(text, unknown_trips=1)
+  assert cost.flops == 10 * 2 * 32 * 16 * 16 and not cost.open_loops
+
+
 def test_what_is_no_program_is_refused():
   with pytest.raises(ValueError, match="no ENTRY"):
     hlo.cost("HloModule nothing", unknown_trips=1)
