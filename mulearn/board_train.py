@@ -13,6 +13,7 @@ import json
 import math
 import os
 import pathlib
+import sys
 import time
 from typing import Any, NamedTuple, get_type_hints
 
@@ -67,6 +68,7 @@ def train(
           workdir / "checkpoints", keep=config.num_checkpoints
       ) as checkpointer,
       Checkpointer(workdir / "best", keep=1) as best,
+      _agents(config, workdir) as agents,
   ):
     run = board_run.begin(config, keys.init, keys.start)
     run.restore(checkpointer)
@@ -80,6 +82,8 @@ def train(
         _examine(run, jax.random.fold_in(keys.examine, run.env_steps), hooks)
         clock.tick()
         _keep_best(run, best)
+        if agents is not None:
+          run.save_agent(agents)
       if run.env_steps >= config.num_steps:
         break
       enough = int(num_moves(run.memory)) + board_run.moves_per_round(config)
@@ -204,7 +208,36 @@ def restore_agent(
     CheckpointError: there is no run on a board, no checkpoint of that step,
       or none of its checkpoints can be read.
   """
+  folder = "best" if best else "checkpoints"
+  return _restore(pathlib.Path(workdir), folder, step)
+
+
+def restore_agents(workdir: str | os.PathLike[str]) -> dict[int, BoardAgent]:
+  """The agents of a run at each point of its curve.
+
+  Args:
+    workdir: of a run with `config.keep_agents`, finished or not.
+
+  Returns:
+    The agents by environment steps, in their order.
+
+  Raises:
+    CheckpointError: as `restore_agent`, or the run kept none.
+  """
   workdir = pathlib.Path(workdir)
+  steps = Checkpointer(workdir / "agents").steps()
+  if not steps:
+    raise CheckpointError(
+        f"{workdir} kept no agents at the points of its curve; train one with"
+        " --config.keep_agents=true."
+    )
+  return {step: _restore(workdir, "agents", step) for step in steps}
+
+
+def _restore(
+    workdir: pathlib.Path, folder: str, step: int | None
+) -> BoardAgent:
+  """An agent from the checkpoints in one folder of its run."""
   path = workdir / "config.json"
   if not path.exists():
     raise CheckpointError(
@@ -212,7 +245,7 @@ def restore_agent(
         " --workdir of one."
     )
   config = config_from_dict(Config, json.loads(path.read_text()))
-  checkpointer = Checkpointer(workdir / ("best" if best else "checkpoints"))
+  checkpointer = Checkpointer(workdir / folder)
   networks = board_run.restore_networks(config, checkpointer, step)
   if networks is None:
     raise CheckpointError(
@@ -248,8 +281,30 @@ def _is_due(run: BoardRun) -> bool:
   config, now = run.config, run.env_steps
   if run.curve and run.curve[-1]["env_steps"] >= now:
     return False  # Restored just after this point.
-  is_time = now % config.eval_every < board_run.moves_per_round(config)
+  moves = board_run.moves_per_round(config)
+  if config.eval_growth > 1.0 and now:
+    is_time = _num_points(config, now) > _num_points(config, now - moves)
+  else:
+    is_time = now % config.eval_every < moves
   return is_time or now >= config.num_steps
+
+
+def _num_points(config: Config, env_steps: int) -> int:
+  """Points of a curve with `eval_growth`, but for the first, up to a step."""
+  if env_steps < config.eval_every:
+    return 0
+  ratio = env_steps / config.eval_every
+  # Where a power is hit, rounding must not lose it.
+  return 1 + math.floor(math.log(ratio, config.eval_growth) + 1e-9)
+
+
+def _agents(
+    config: Config, workdir: pathlib.Path
+) -> contextlib.AbstractContextManager[Checkpointer | None]:
+  """Where the agents of all points are kept, if they are."""
+  if not config.keep_agents:
+    return contextlib.nullcontext()
+  return Checkpointer(workdir / "agents", keep=sys.maxsize)
 
 
 def _judge(point: Mapping[str, float]) -> float:

@@ -204,13 +204,17 @@ class Checkpointer:
     names = [p.name for p in self.directory.iterdir()]
     return sorted(filter(_NAME.fullmatch, names), key=_order)
 
+  def steps(self) -> list[int]:
+    """The steps of which there are checkpoints, from the first on."""
+    return sorted({_order(name)[0] for name in self.names()})
+
   def _names_of(self, step: int) -> list[str]:
     names = [n for n in self.names() if _order(n)[0] == step]
     if not names:
-      steps = sorted({_order(n)[0] for n in self.names()})
+      steps = ", ".join(map(str, self.steps())) or "no step at all"
       raise CheckpointError(
           f"{self.directory} has no checkpoint of step {step}; it has those of"
-          f" {', '.join(map(str, steps)) or 'no step at all'}. A run keeps the"
+          f" {steps}. A run keeps the"
           " newest --config.num_checkpoints of them."
       )
     return names

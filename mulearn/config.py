@@ -163,6 +163,9 @@ class Config:
   imitation_steps: int = 0  # optimiser steps on gold paths of train games
   imitation_games: int = 100  # train games whose gold paths are cloned
   eval_every: int = 1000  # environment steps between points of the curve
+  eval_growth: float = 1.0  # above 1, a board's points after `eval_every` come
+  # each at so many times the environment steps of the last
+  keep_agents: bool = False  # a board's parameters at every point, in agents/
   checkpoint_every_seconds: float = 30.0  # between checkpoints
   num_checkpoints: int = 2  # newest that are kept; 2 survive a damaged one
   num_shards: int = 0  # parts of a board's lanes and replay that draw apart,

@@ -193,3 +193,33 @@ def test_one_command_is_one_run(config, tmp_path):
   several = dataclasses.replace(config, num_seeds=2)
   with pytest.raises(ValueError, match="num_seeds is 2"):
     board_train.run_experiment(several, tmp_path)
+
+
+def test_agents_are_kept_at_points_ever_further_apart(board_config, tmp_path):
+  config = board_config("simulator")
+  config.num_steps, config.eval_every, config.eval_growth = 160, 16, 2.0
+  config.keep_agents = True
+  results = board_train.run_experiment(config, tmp_path)
+  steps = [point["env_steps"] for point in results["curve"]]
+  assert steps == [0, 16, 32, 64, 128, 160]
+  agents = board_train.restore_agents(tmp_path)
+  assert list(agents) == steps
+  first, *_, last = (jax.tree.leaves(a.networks) for a in agents.values())
+  newest = jax.tree.leaves(mulearn.restore_agent(tmp_path).networks)
+  jax.tree.map(np.testing.assert_array_equal, last, newest)
+  assert any((a != b).any() for a, b in zip(first, last))
+
+
+def test_growing_points_come_once_where_rounds_step_over_them(board_config):
+  config = board_config("simulator")  # Rounds of 16 moves.
+  config.eval_every, config.eval_growth = 16, 1.5
+  rounds = range(0, 161, 16)
+  due = [now for now in rounds if board_train._num_points(config, now) >
+         board_train._num_points(config, now - 16)]  # fmt: skip
+  # 16, 24, 36, 54, 81, 121.5 in the rounds that end on them or behind them.
+  assert due == [16, 32, 48, 64, 96, 128]
+
+
+def test_a_run_that_kept_no_agents_is_told(whole):
+  with pytest.raises(CheckpointError, match="config.keep_agents=true"):
+    board_train.restore_agents(whole[1])
