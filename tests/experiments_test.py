@@ -11,6 +11,8 @@ from absl import flags
 from ml_collections import config_flags
 import pytest
 
+from experiments.hex_scaling import fit as scaling_fit
+from experiments.hex_scaling import rate as scaling_rate
 from experiments.resume import cost as resume_cost
 from experiments.resume import kills as resume_kills
 from experiments.resume import together as resume_together
@@ -42,6 +44,7 @@ _BOARDS = {  # One run a command.
     "connect_four": ["muzero", "alphazero"],
     "hex": [f"hex_{n}_{kind}" for n in (3, 4) for kind in ("alphazero", "muzero")],
     "gumbel_low_simulations": ["gumbel_2", "gumbel_4", "gumbel_16", "puct_4"],
+    "hex_scaling": [f"hex_{n}_{w}" for n in (3, 4) for w in (4, 8, 16, 32, 64)],
     "floor": [
         "cartpole_ppo", "cartpole_dqn", "cartpole_a2c", "cartpole_muzero",
         "breakout_ppo",
@@ -230,6 +233,8 @@ def test_a_command_of_a_readme_can_be_given(words, monkeypatch):
       "mulearn.play": play_main._parser,
       "mulearn.prior": prior_main._parser,
       "mulearn.lm": lambda: lm_main._parser(words[3:]),
+      "experiments.hex_scaling.fit": scaling_fit.parser,
+      "experiments.hex_scaling.rate": scaling_rate.parser,
       "experiments.resume.cost": resume_cost.parser,
       "experiments.resume.kills": resume_kills.parser,
       "experiments.resume.together": resume_together.parser,
