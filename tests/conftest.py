@@ -51,6 +51,7 @@ def pytest_collection_modifyitems(items):
 _COMPILED_IN_HASTE = (
     "act/", "conformance/", "evaluate/", "explore/", "learn/", "model/",
     "search/", "train_test.py", "board_run_test.py", "board_train_test.py",
+    "hex_scaling_test.py",
 )  # fmt: skip
 
 

@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ from mulearn.prior.prompts import PROMPTS
 
 _ROOT = pathlib.Path(__file__).parent.parent
 _DEMO = _ROOT / "experiments" / "demo" / "config.py"
-_ARMS = ("muzero", "muzero_lm", "imitation", "imitation_muzero_lm")
+_ARMS = ("muzero", "muzero_lm", "imitation_muzero_lm")
 _BASELINES = ("random", "lm", "simulator_lm", "gold")
 
 # The demo's own config, with everything made small that takes time.
@@ -185,59 +184,6 @@ def test_the_same_command_again_only_reads(finished, config):
   assert after["arms"] == before["arms"] and after["trust"] == before["trust"]
   assert times == {p: p.stat().st_mtime_ns for p in times}
   assert after["seconds"] >= before["seconds"]
-
-
-# One arm with all stages, and what shares games or asks the language model.
-_TOGETHER = f"""{_TINY.rpartition("  return config")[0]}
-  config.arms = {{"imitation_muzero_lm": config.arms["imitation_muzero_lm"]}}
-  config.simulator_arm = "imitation_muzero_lm"
-  config.baselines = ("lm", "simulator_lm")
-  config.num_steps = config.eval_every = 8
-  return config
-"""
-
-
-def test_two_processes_run_one_study(tmp_path):
-  config, workdir = tmp_path / "config.py", tmp_path / "run"
-  config.write_text(_TOGETHER)
-  with socket.socket() as found:
-    found.bind(("127.0.0.1", 0))
-    address = f"127.0.0.1:{found.getsockname()[1]}"
-  words = [f"--coordinator={address}", "--num_processes=2", "--process_id"]
-  started = [
-      subprocess.Popen(
-          _command(config, workdir, *words, str(i)),
-          cwd=_ROOT,
-          # What runs for seconds need not be compiled for minutes.
-          env=_environment(XLA_FLAGS="--xla_backend_optimization_level=0"),
-          stdout=subprocess.PIPE,
-          stderr=subprocess.PIPE,
-          text=True,
-      )
-      for i in range(2)
-  ]
-  said = [process.communicate(timeout=400) for process in started]
-  for process, (_, err) in zip(started, said):
-    assert process.returncode == 0, err
-  assert "imitation_muzero_lm" in said[0][0]  # The table.
-  results = json.loads((workdir / "results.json").read_text())
-  arms = results["arms"]
-  assert {name: arm["episodes"] for name, arm in arms.items()} == {
-      "imitation_muzero_lm": 2,
-      "lm": 2,
-      "simulator_lm": 1,
-  }
-  assert all(arm["lm_tokens"] > 0 for arm in arms.values())
-  assert arms["imitation_muzero_lm"]["env_steps"] == 8
-  run = workdir / "imitation_muzero_lm" / "seed_0"
-  lines = list(read_json_lines(run / "metrics.jsonl"))
-  # Each once, and all stages: cloned, looked at, played, looked at.
-  assert [line["env_steps"] for line in lines] == [0, 0, 4, 8, 8]
-  assert "loss" in lines[0] and "loss" in lines[-2]
-  assert [line["env_steps"] for line in lines if "dev/success" in line] == [
-      0,
-      8,
-  ]
 
 
 def _error(done: subprocess.CompletedProcess) -> str:

@@ -65,10 +65,14 @@ def test_two_processes_are_stopped_as_one_and_go_on_as_one(killed, tmp_path):
   assert processes.furthest(*lines) < 1e-5
 
 
-def test_a_text_game_is_moved_from_two_devices_to_two_processes(tmp_path):
-  found = together.moved_text(tmp_path)
-  assert found["exit_codes"] == [1]
-  assert 10 <= found["lines_of_metrics_when_moved"] < 27
-  assert found["acts_with_an_optimiser_step"] == 21
+def test_a_text_game_is_moved_from_two_processes_to_two_devices(tmp_path):
+  """Imitation comes first, and is of the two processes."""
+  one, two = {"processes": 1, "devices": 2}, {"processes": 2, "devices": 1}
+  found = together.moved_text(
+      tmp_path, "--imitation_steps=2", before=two, after=one
+  )
+  assert found["exit_codes"] == [1, 1]
+  assert 10 <= found["lines_of_metrics_when_moved"] < 28
+  assert found["acts_with_an_optimiser_step"] == 1 + 21
   assert found["same_games"] and found["same_phrases"]
   assert found["largest_difference_of_a_metric"] < 1e-5

@@ -3,7 +3,7 @@
 Jones 2021, "Scaling scaling laws with board games",
 https://arxiv.org/abs/2104.03113. `config.py:hex_4_16` is AlphaZero on 4x4 with a
 perceptron 16 wide. Its parameters are kept at every point of its curve, which
-come ever further apart, and `measure.py` lets each meet perfect play.
+come ever further apart, and `rate.py` lets each meet perfect play.
 """
 
 from experiments.hex import config as hex_config

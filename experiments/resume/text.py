@@ -17,9 +17,12 @@ from mulearn import config as c
 from mulearn import run as run_lib
 from mulearn import study, train
 from mulearn.checkpoint import SignalGuard
+from mulearn.env.base import FOLD_SEEDS
 from mulearn.parallel import hosts
 from mulearn.parallel.watch import Watch
 from mulearn.prior.base import UniformPrior
+from mulearn.replay import demonstrations
+from mulearn.replay.demonstrations import EpisodeSource
 
 
 def get_config() -> c.Config:
@@ -59,15 +62,35 @@ def embed(texts: list[str]) -> np.ndarray:
   return np.stack([vector(text) for text in texts])
 
 
+def _gold(config: c.Config, workdir: pathlib.Path) -> EpisodeSource | None:
+  """Gold paths of the train games, for every process."""
+  if not config.imitation_steps:
+    return None
+  spec, directory = run_lib.game_spec(config), workdir / "demonstrations"
+  seeds = FOLD_SEEDS["train"][: config.env.num_train_games]
+  if hosts.is_leader():
+    demonstrations.write(
+        directory,
+        demonstrations.collect_gold(spec, "train", seeds),
+        provenance=demonstrations.gold_provenance(spec, "train", seeds),
+    )
+  hosts.share(None)  # The others wait for it.
+  return demonstrations.read(directory)
+
+
 def main() -> None:
   """Trains, or continues."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument("--workdir", type=pathlib.Path, required=True)
+  parser.add_argument(
+      "--imitation_steps", type=int, default=0, help="on gold paths, before"
+  )
   parser.add_argument("--coordinator", help="host and port of process 0")
   parser.add_argument("--num_processes", type=int, help="of the run")
   parser.add_argument("--process_id", type=int, help="of this process, from 0")
   options = parser.parse_args()
   workdir, config = options.workdir, get_config()
+  config.imitation_steps = options.imitation_steps
   hosts.join(options.coordinator, options.num_processes, options.process_id)
   with (
       run_lib.make_pool(config) as pool,
@@ -81,7 +104,7 @@ def main() -> None:
 
     run = train.train(
         config, workdir, prior=UniformPrior(), embed=embed, pool=pool,
-        demonstrations=None, begin=begin, watch=watch,
+        demonstrations=_gold(config, workdir), begin=begin, watch=watch,
     )  # fmt: skip
   if not hosts.is_leader():
     return

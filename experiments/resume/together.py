@@ -113,22 +113,35 @@ def lost(workdir: pathlib.Path, which: int = 2) -> dict[str, Any]:
 
 def same_text(workdir: pathlib.Path) -> dict[str, Any]:
   """A text game in two processes beside one of two devices."""
-  return compare_text(_whole_text(workdir, _TWO), _whole_text(workdir, _PAIR))
+  one, two = (_whole_text(workdir, shape) for shape in (_TWO, _PAIR))
+  return compare_text(one, two)
 
 
-def moved_text(workdir: pathlib.Path) -> dict[str, Any]:
-  """A text game begun in one process, gone on with in two."""
-  run = workdir / "text_moved"
-  with processes.running(processes.TEXT, run, **_TWO) as found:
+def moved_text(
+    workdir: pathlib.Path,
+    *more: str,
+    before: Shape = _TWO,
+    after: Shape = _PAIR,
+) -> dict[str, Any]:
+  """A text game begun in one process, gone on with in two, or so.
+
+  Args:
+    workdir: of all runs.
+    *more: flags of the runs.
+    before: processes and devices until it is stopped.
+    after: from there on.
+  """
+  run, words = workdir / "text_moved", (*processes.TEXT, *more)
+  with processes.running(words, run, **before) as found:
     wait_for_lines(run, 10, found)
     found[0].send_signal(signal.SIGTERM)
     codes = [p.wait(timeout=600) for p in found]
   moved = len(processes.metrics_of(run))
-  processes.finish(processes.TEXT, run, **_PAIR)
+  processes.finish(words, run, **after)
   return {
       "exit_codes": codes,
       "lines_of_metrics_when_moved": moved,
-  } | compare_text(_whole_text(workdir, _TWO), run)
+  } | compare_text(_whole_text(workdir, _TWO, *more), run)
 
 
 PARTS: dict[str, Callable[[pathlib.Path], dict[str, Any]]] = {
@@ -200,10 +213,12 @@ def _moved(
   } | _compare(_whole(workdir, before), run, moved)
 
 
-def _whole_text(workdir: pathlib.Path, shape: Shape) -> pathlib.Path:
+def _whole_text(
+    workdir: pathlib.Path, shape: Shape, *more: str
+) -> pathlib.Path:
   run = workdir / f"text_{shape['processes']}x{shape['devices']}"
   if not (run / "results.json").exists():
-    processes.finish(processes.TEXT, run, **shape)
+    processes.finish((*processes.TEXT, *more), run, **shape)
   return run
 
 
