@@ -324,22 +324,6 @@ def test_a_save_goes_on_while_what_was_saved_changes(tmp_path):
     assert host["curve"] == [1, *range(1, step)]
 
 
-def test_an_error_is_not_hidden_by_that_of_closing(
-    tmp_path, monkeypatch, caplog
-):
-  def close(saver):
-    raise checkpoint.CheckpointError("the cable is out")
-
-  monkeypatch.setattr(checkpoint.Checkpointer, "close", close)
-  with pytest.raises(FloatingPointError):
-    with checkpoint.Checkpointer(tmp_path):
-      raise FloatingPointError
-  assert "the cable is out" in caplog.text
-  with pytest.raises(checkpoint.CheckpointError, match="cable"):
-    with checkpoint.Checkpointer(tmp_path):
-      pass
-
-
 def test_a_failure_behind_the_back_is_told_by_the_next_call(
     tmp_path, monkeypatch
 ):

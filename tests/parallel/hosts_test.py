@@ -89,6 +89,22 @@ def test_lanes_that_processes_cannot_share_are_refused(monkeypatch):
     run_lib.make_pool(config)
 
 
+def test_an_error_is_not_hidden_by_that_of_closing(
+    tmp_path, monkeypatch, caplog
+):
+  def close(saver):
+    raise CheckpointError("the cable is out")
+
+  monkeypatch.setattr(Checkpointer, "close", close)
+  with pytest.raises(FloatingPointError):
+    with Checkpointer(tmp_path):
+      raise FloatingPointError
+  assert "the cable is out" in caplog.text
+  with pytest.raises(CheckpointError, match="cable"):
+    with Checkpointer(tmp_path):
+      pass
+
+
 def test_two_processes(tmp_path):
   """See `_as_one_of_two`, which both run."""
   with socket.socket() as found:
