@@ -85,7 +85,7 @@ def _run_until(config, workdir, arm: str, number: int) -> tuple[int, str]:
       stderr=subprocess.STDOUT,
       text=True,
   )
-  deadline = time.monotonic() + 300
+  deadline = time.monotonic() + 600  # Of a busy machine.
   while process.poll() is None:
     if any(found.name.isdecimal() for found in path.glob("*")):
       break
