@@ -318,7 +318,8 @@ def _examine(run: BoardRun, rng_key: Array, hooks: train_lib.Hooks) -> None:
   if jax.process_count() > 1:  # Each examines at its part of the positions.
     networks = hosts.local(agent.networks)
     agent = BoardAgent(run.config, networks, make_mesh(jax.local_devices()))
-  found = EXAMINERS[run.config.env.name](agent, rng_key)
+  # The first's: else last bits might make processes keep different best agents.
+  found = hosts.share(EXAMINERS[run.config.env.name](agent, rng_key))
   point = {"env_steps": run.env_steps, **found}
   run.curve.append(point | {"seconds": run.seconds})
   hooks.writer.write(int(run.state.step), point)

@@ -145,7 +145,7 @@ def test_an_older_checksum_is_not_checked_and_that_is_said(caplog):
   rows = _rows()
   manifest = {"rows": [[4, 3], "float32", zlib.crc32(rows.tobytes())]}
   snapshot._verify(manifest, {"rows": rows})
-  assert "Array rows was saved by an older mulearn" in caplog.text
+  assert "The arrays were saved by an older mulearn" in caplog.text
 
 
 def test_rows_of_small_numbers_are_not_mistaken_for_each_other(tmp_path):
