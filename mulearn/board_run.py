@@ -143,8 +143,8 @@ def begin(
     ValueError: if the config asks a model for what only the other kind has, or
       the devices cannot share its lanes and its replay evenly.
   """
-  _check_actions(config)
   learners.check(config)
+  _check_game(config)
   mesh = make_mesh() if mesh is None else mesh
   make = functools.partial(fresh, config)
   state, memory, lanes = make_arrays(make, layout, mesh, init_key, start_key)
@@ -222,9 +222,16 @@ def restore_networks(
   return found and found[1][0][name]
 
 
-def _check_actions(config: Config) -> None:
-  """Raises a ValueError where there are no actions to be counted."""
-  if not make_environment(config.env.name).num_actions:
+def _check_game(config: Config) -> None:
+  """Raises a ValueError where no agent, or not this one, can play the game."""
+  environment = make_environment(config.env.name)
+  if config.model.prefix_moves and environment.num_players > 1:
+    raise ValueError(
+        f"config.model.prefix_moves is {config.model.prefix_moves}, but"
+        f" {config.env.name!r} is a game of two, whose rewards do not add up: set"
+        " it to 0."
+    )
+  if not environment.num_actions:
     raise ValueError(
         f"config.env.name is {config.env.name!r}, whose actions are continuous;"
         " no agent here chooses among those yet. The game alone can be stepped:"
@@ -385,4 +392,5 @@ def _example_move(config: Config) -> Trajectory:
       discount=scalar,
       truncated=no,
       held_out=no,
+      born=jnp.int32(0) if config.learn.correction_steps else None,
   )

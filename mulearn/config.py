@@ -53,6 +53,8 @@ class ModelConfig:
   kind: str = "world"  # world (MuZero) or, on the device, simulator
   # (AlphaZero) or a baseline that does not search: ppo, a2c, dqn
   width: int = 128  # of the latent and of every hidden layer
+  prefix_moves: int = 0  # imagined moves over which rewards are predicted as
+  # one running sum (EfficientZero's value prefix); 0 predicts each by itself
   max_facts: int = 48  # facts of an observation that are read
   max_history: int = 16  # newest commands of the game that are remembered
   num_slots: int = 64  # candidate commands of a node (the most seen is 56)
@@ -123,6 +125,9 @@ class LearnConfig:
   # of a board hands back to where it began
   td_steps: int = 5  # rewards before the bootstrap
   trace_decay: float = 1.0  # lambda of TD(lambda); 1 is the n-step return
+  correction_steps: int = 0  # optimiser steps of age by which a stored move's
+  # return loses one reward before its bootstrap (EfficientZero's off-policy
+  # correction, boards); 0 never
   explored_below: float = 0.0  # a move with less than this share of the search
   # policy's mode ends the return before it (boards); 0 never
   discount: float = 0.95  # a move

@@ -83,6 +83,8 @@ class Trajectory(NamedTuple):
     truncated: True where the episode was cut after that action, `[B, T]`.
     held_out: True in games that the policy head does not learn from, on which
       the trust in the language prior is fitted, `[B, T]`.
+    born: optimiser steps made before the move was, `[B, T]`; None where no
+      target depends on it.
   """
 
   observation: PyTree
@@ -96,6 +98,7 @@ class Trajectory(NamedTuple):
   discount: Array
   truncated: Array
   held_out: Array
+  born: Array | None = None
 
 
 class Targets(NamedTuple):

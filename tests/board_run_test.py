@@ -86,7 +86,11 @@ def test_a_ratio_that_is_not_whole_is_told(board_config):
 
 @pytest.mark.parametrize(
     "part, field",
-    [("replay", "reanalysed_per_env_step"), ("learn", "consistency_weight")],
+    [
+        ("replay", "reanalysed_per_env_step"),
+        ("learn", "consistency_weight"),
+        ("model", "prefix_moves"),
+    ],
 )
 def test_what_needs_a_learned_world_says_so(board_config, part, field):
   key = jax.random.key(0)
@@ -95,4 +99,27 @@ def test_what_needs_a_learned_world_says_so(board_config, part, field):
   with pytest.raises(ValueError, match=f"{part}.{field} is 0.5 .*'simulator'"):
     board_run.begin(config, key, key)
   config.model.kind = "world"
+  if part == "model":
+    with pytest.raises(ValueError, match="prefix_moves is 0.5.*a game of two"):
+      board_run.begin(config, key, key)
+    config.env.name, config.model.prefix_moves = "catch", 2
   board_run.begin(config, key, key)
+
+
+def test_efficientzero_plays_and_learns(board_config):
+  """Value prefix, consistency, correction and Reanalyse in one program."""
+  config = board_config("world")
+  config.env.name, config.model.prefix_moves = "catch", 2
+  config.self_play.num_plies = 8
+  config.learn.correction_steps, config.learn.consistency_weight = 1, 2.0
+  config.replay.reanalysed_per_env_step = 0.25
+  key = jax.random.key(0)
+  run = board_run.begin(config, key, key)
+  before = np.array(run.state.params.reward.kernel[...])
+  for _ in range(2):
+    metrics = board_run.play_and_learn(run, key, key, num_updates=2)
+  assert metrics["loss/reward"] > 0.0 < metrics["loss/consistency"]
+  assert (run.state.params.reward.kernel[...] != before).any()
+  # Moves carry the number of optimiser steps before them.
+  born = run.memory.experience.born
+  np.testing.assert_array_equal(born, [[0] * 8 + [2] * 8] * 4)

@@ -18,6 +18,7 @@ from mulearn.act import bare
 from mulearn.config import Config, SearchConfig
 from mulearn.env import board, solo
 from mulearn.env.base import Environment
+from mulearn.model import value_prefix
 from mulearn.model.base import Model
 from mulearn.model.board_networks import (
     NETWORKS,
@@ -65,12 +66,17 @@ def make_networks(config: Config, rng_key: Array) -> Predictor:
         f" {', '.join(NETWORKS)}."
     )
   environment = make_environment(config.env.name)
-  return NETWORKS[config.model.kind](
+  rngs = nnx.Rngs(rng_key)
+  networks = NETWORKS[config.model.kind](
       config.model,
       observation_size=int(np.prod(environment.observation_shape)),
       num_actions=environment.num_actions,
-      rngs=nnx.Rngs(rng_key),
+      rngs=rngs,
   )
+  if config.model.prefix_moves:
+    assert isinstance(networks, Imaginer)  # `learners.check` saw to it.
+    return value_prefix.remember(networks, config.model.prefix_moves, rngs)
+  return networks
 
 
 @dataclasses.dataclass(frozen=True)

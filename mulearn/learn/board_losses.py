@@ -51,11 +51,13 @@ def board_loss(
   seen = jax.tree.map(lambda x: x[:, : num_moves + 1], trajectory)
   latent = networks.represent(seen.observation[:, 0])
   latents, rewards, continues = [latent], [], []
+  state = networks.reward.begin(latent) if num_moves else latent
   for k in range(num_moves):
-    latent, reward, goes_on = networks.dynamics(
-        scale_gradient(latent, config.unroll_gradient), seen.action[:, k]
+    state = jax.tree.map(
+        lambda x: scale_gradient(x, config.unroll_gradient), state
     )
-    latents.append(latent)
+    state, reward, goes_on = networks.dynamics(state, seen.action[:, k])
+    latents.append(networks.reward.latent(state))
     rewards.append(reward)
     continues.append(goes_on)
   latents = jnp.stack(latents, axis=1)  # [B, U + 1, D]
@@ -88,7 +90,8 @@ def board_loss(
   }
   if num_moves:
     reward = optax.softmax_cross_entropy(
-        jnp.stack(rewards, axis=1), support.to_probs(targets.reward)
+        jnp.stack(rewards, axis=1),
+        support.to_probs(networks.reward.taught(targets.reward)),
     )
     goes_on = optax.sigmoid_binary_cross_entropy(
         jnp.stack(continues, axis=1), targets.continues

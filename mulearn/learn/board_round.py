@@ -17,6 +17,7 @@ import functools
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
 from mulearn.act import self_play
@@ -245,6 +246,8 @@ def _round(
         config=program.self_play,
     )
     metrics = jax.lax.psum(counts, axis)
+    if learner.config.correction_steps:
+      moves = moves._replace(born=jnp.full(moves.reward.shape, state.step))
     memory = program.replay.add(memory, moves)
   if program.num_reanalysed:
     reanalyse_key, learn_key = jax.random.split(learn_key)

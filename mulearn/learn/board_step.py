@@ -13,7 +13,7 @@ from mulearn.learn import target_network
 from mulearn.learn.augment import augment
 from mulearn.learn.board_losses import board_loss, was_explored
 from mulearn.learn.optimizer import unless_broken
-from mulearn.learn.targets import make_targets
+from mulearn.learn.targets import corrected_horizon, make_targets
 from mulearn.model.board_networks import with_kernels_in
 from mulearn.model.support import Support
 from mulearn.parallel.mesh import AxisName
@@ -70,7 +70,6 @@ class BoardLearner:
     Returns:
       parameters -> the loss `[]` and its terms, `value_error` `[B]` included.
     """
-    del state  # What is taught depends on the sequences alone.
     targets = make_targets(
         trajectory,
         discount=self.config.discount,
@@ -78,6 +77,7 @@ class BoardLearner:
         td_steps=self.config.td_steps,
         trace_decay=self.config.trace_decay,
         explored=was_explored(trajectory, self.config.explored_below),
+        horizon=self._horizon(state, trajectory),
     )
 
     def loss(params: PyTree) -> tuple[Array, dict[str, Array]]:
@@ -88,6 +88,17 @@ class BoardLearner:
       )  # fmt: skip
 
     return loss
+
+  def _horizon(self, state: TrainState, trajectory: Trajectory) -> Array | None:
+    """Rewards of each return `[B, U + 1]`; None where all have the same."""
+    if trajectory.born is None:
+      return None
+    born = trajectory.born[:, : self.config.unroll_steps + 1]
+    return corrected_horizon(
+        state.step - born,
+        num_steps=self.config.td_steps,
+        steps=self.config.correction_steps,
+    )
 
   def descend(
       self,

@@ -31,6 +31,7 @@ def check(config: Config) -> None:
   """Raises a ValueError where a run cannot be as its config says."""
   _check_learned_world(config)
   _check_games_of_others(config)
+  _check_correction(config)
   kind, learn = config.model.kind, config.learn
   if kind in ("world", "simulator"):
     return
@@ -82,12 +83,29 @@ def _check_learned_world(config: Config) -> None:
           "it compares imagined positions with real ones, and the rules"
           " imagine nothing",
       ),
+      (
+          "model.prefix_moves",
+          config.model.prefix_moves,
+          "it sums the rewards of imagined moves, and the rules imagine"
+          " nothing",
+      ),
   ):
     if value:
       raise ValueError(
           f"{name} is {value:g} but model.kind is {config.model.kind!r}: {why}."
           " Set it to 0, or model.kind to 'world'."
       )
+
+
+def _check_correction(config: Config) -> None:
+  """Raises a ValueError where no move that is learned from has an age."""
+  steps, kind = config.learn.correction_steps, config.model.kind
+  if steps and (config.replay.data or kind not in ("world", "simulator")):
+    raise ValueError(
+        f"learn.correction_steps is {steps}, but model.kind is {kind!r} and"
+        f" replay.data {config.replay.data!r}: it shortens the returns of moves"
+        " that an agent with a search played itself, as they age. Set it to 0."
+    )
 
 
 def _check_games_of_others(config: Config) -> None:

@@ -13,6 +13,7 @@ def n_step_return(
     *,
     num_steps: int,
     trace_decay: float = 1.0,
+    horizon: Array | None = None,
 ) -> Array:
   """The n-step return of every entry that has `num_steps` entries after it.
 
@@ -35,6 +36,8 @@ def n_step_return(
     truncated: True where the episode was cut after the move, `[B, T]`.
     num_steps: n.
     trace_decay: l; 1 is the n-step return.
+    horizon: rewards that each return counts before it bootstraps, 1 to n,
+      `[B, T - n]`; n if None.
 
   Returns:
     Returns `[B, T - n]`.
@@ -43,8 +46,10 @@ def n_step_return(
   result = value[:, num_steps:]
   for i in reversed(range(num_steps)):
     now = slice(i, i + length)
+    after = value[:, i + 1 : i + 1 + length]
+    if horizon is not None:
+      result = jnp.where(horizon == i + 1, after, result)
     if trace_decay != 1.0:
-      after = value[:, i + 1 : i + 1 + length]
       result = (1.0 - trace_decay) * after + trace_decay * result
     result = jnp.where(
         truncated[:, now],
@@ -52,6 +57,27 @@ def n_step_return(
         reward[:, now] + discount[:, now] * result,
     )
   return result
+
+
+def corrected_horizon(age: Array, *, num_steps: int, steps: int) -> Array:
+  """How many rewards a return may count of moves that an old policy made.
+
+    l = clip(n - floor(age / steps), 1, n)
+
+  What another policy earned says little of today's, so the older the moves,
+  the sooner the value of search takes over; Reanalyse keeps that value fresh.
+  Ye et al. 2021, "Mastering Atari games with limited data",
+  https://arxiv.org/abs/2111.00210, where `steps` is .3 of the training's.
+
+  Args:
+    age: optimiser steps since the moves were made, any shape.
+    num_steps: n.
+    steps: of age that cost a return one reward.
+
+  Returns:
+    Horizons, int32, in the shape of the age.
+  """
+  return jnp.clip(num_steps - age // steps, 1, num_steps)
 
 
 def make_targets(
@@ -62,6 +88,7 @@ def make_targets(
     td_steps: int,
     trace_decay: float = 1.0,
     explored: Array | None = None,
+    horizon: Array | None = None,
 ) -> Targets:
   """Targets for a model unrolled from the first entry of each sequence.
 
@@ -77,6 +104,7 @@ def make_targets(
     explored: True where the move was not what search advised, `[B, T]`. What
       came of it says little of the position before it, so a return ends there
       in the value of search. Watkins 1989, "Learning from delayed rewards".
+    horizon: rewards of each return, see `n_step_return`, `[B, U + 1]`.
 
   Returns:
     The `Targets`.
@@ -101,6 +129,7 @@ def make_targets(
       cut if explored is None else cut | explored,
       num_steps=td_steps,
       trace_decay=trace_decay,
+      horizon=horizon,
   )  # [B, U + 1]
   ended, cut = ended[:, :unroll_steps], cut[:, :unroll_steps]
   # What comes first decides: behind it another game is stored.

@@ -14,7 +14,7 @@ from jax.experimental import layout
 import jax.numpy as jnp
 
 from mulearn.config import ModelConfig
-from mulearn.types import Array
+from mulearn.types import Array, PyTree
 
 _ZEROS = nnx.initializers.zeros_init()  # Untrained, a head has no opinion.
 _LECUN = nnx.initializers.lecun_normal()
@@ -67,6 +67,43 @@ class Linear(nnx.Module):
     return product.reshape(*x.shape[:-1], -1) + self.bias[...]
 
 
+class Reward(Linear):
+  """Says the reward of each imagined move by itself.
+
+  What imagining carries from move to move is the head's to choose: here it is
+  the latent alone, in `value_prefix` a memory beside it.
+  """
+
+  def begin(self, latent: Array) -> PyTree:
+    """What imagining starts from, of latents `[B, D]`."""
+    return latent
+
+  def latent(self, state: PyTree) -> Array:
+    """Latents `[B, D]`."""
+    return state
+
+  def say(
+      self, state: PyTree, latent: Array, outcome: Array
+  ) -> tuple[PyTree, Array]:
+    """What is carried on, and logits `[B, S]`.
+
+    Args:
+      state: before the move.
+      latent: after it, `[B, D]`.
+      outcome: what came of it, `[B, E]`.
+    """
+    del state
+    return latent, self(outcome)
+
+  def settle(self, state: PyTree, said: Array) -> tuple[PyTree, Array]:
+    """What is carried on, and the reward `[B]` that `said` `[B]` means."""
+    return state, said
+
+  def taught(self, reward: Array) -> Array:
+    """What the head learns to say of moves with rewards `[B, U]`."""
+    return reward
+
+
 class Block(nnx.Module):
   """A residual perceptron: `norm(x + W relu(V x))`."""
 
@@ -78,6 +115,19 @@ class Block(nnx.Module):
   def __call__(self, x: Array) -> Array:
     """`[..., D]` to `[..., D]`."""
     return self.norm(x + self.outer(jax.nn.relu(self.inner(x))))
+
+
+def numbers(planes: Array) -> Array:
+  """Observations as float32; the brightness of pixels (uint8) as 0 to 1."""
+  scale = 255.0 if planes.dtype == jnp.uint8 else 1.0
+  return planes.astype(jnp.float32) / scale
+
+
+def level(latent: Array) -> Array:
+  """Latents `[..., D]` with mean 0 and variance 1, so that none run away."""
+  latent = latent - jnp.mean(latent, axis=-1, keepdims=True)
+  scale = jax.lax.rsqrt(jnp.mean(latent**2, axis=-1, keepdims=True) + 1e-6)
+  return latent * scale
 
 
 class Predictor(nnx.Module):
@@ -100,7 +150,7 @@ class Predictor(nnx.Module):
 
   def represent(self, planes: Array) -> Array:
     """Latents `[B, D]` of boards `[B, H, W, C]`."""
-    flat = planes.reshape(planes.shape[0], -1).astype(jnp.float32)
+    flat = numbers(planes.reshape(planes.shape[0], -1))
     return self.read_block(jax.nn.relu(self.read(flat)))
 
   def predict(self, latent: Array) -> tuple[Array, Array]:
@@ -139,7 +189,7 @@ class Imaginer(Predictor):
     self.move_out = Linear(width, width, rngs=rngs)
     self.move_block = Block(width, rngs=rngs)
     self.outcome = Linear(width, width, rngs=rngs)
-    self.reward = Linear(width, config.num_bins, kernel_init=_ZEROS, rngs=rngs)
+    self.reward = Reward(width, config.num_bins, kernel_init=_ZEROS, rngs=rngs)
     self.continues = Linear(width, 1, kernel_init=_ZEROS, rngs=rngs)
     self.legal = Linear(width, num_actions, kernel_init=_ZEROS, rngs=rngs)
     # For the consistency of what is imagined with what is seen (SimSiam).
@@ -147,26 +197,30 @@ class Imaginer(Predictor):
     self.predictor = Block(width, rngs=rngs)
 
   def dynamics(
-      self, latent: Array, action: Array
-  ) -> tuple[Array, Array, Array]:
+      self, state: PyTree, action: Array
+  ) -> tuple[PyTree, Array, Array]:
     """Imagines one move.
 
     Args:
-      latent: seen by the player who moves, `[B, D]`.
+      state: `reward.begin` of latents `[B, D]`, or what came of another move;
+        seen by the player who moves.
       action: `[B]`.
 
     Returns:
-      The next latent, seen by the player who moves next, `[B, D]`; reward
-      logits `[B, S]`, for the player who moved; and the logit that the game
-      goes on `[B]`.
+      The next state, seen by the player who moves next; logits `[B, S]` of
+      what the reward head says, for the player who moved; and the logit that
+      the game goes on `[B]`.
     """
+    latent, outcome = self.imagine(self.reward.latent(state), action)
+    state, reward = self.reward.say(state, latent, outcome)
+    return state, reward, self.continues(outcome)[..., 0]
+
+  def imagine(self, latent: Array, action: Array) -> tuple[Array, Array]:
+    """Latents `[B, D]` after actions `[B]`, and what came of them `[B, E]`."""
     hidden = jax.nn.relu(self.move_in(latent) + self.move(action))
     hidden = self.move_block(hidden)
     outcome = jax.nn.relu(self.outcome(hidden))
-    latent = self.move_out(hidden)
-    latent = latent - jnp.mean(latent, axis=-1, keepdims=True)
-    latent *= jax.lax.rsqrt(jnp.mean(latent**2, axis=-1, keepdims=True) + 1e-6)
-    return latent, self.reward(outcome), self.continues(outcome)[..., 0]
+    return level(self.move_out(hidden)), outcome
 
   def legal_logits(self, latent: Array) -> Array:
     """Logits `[..., A]` that each action is legal at latents `[..., D]`."""

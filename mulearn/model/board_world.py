@@ -55,7 +55,7 @@ class BoardWorldModel:
     policy, value = self.networks.predict(latent)
     zeros = jnp.zeros(latent.shape[0], latent.dtype)
     return self._node(
-        latent,
+        self.networks.reward.begin(latent),
         policy + prior_logits,
         value,
         observation.invalid,
@@ -66,22 +66,26 @@ class BoardWorldModel:
   def step(self, rng_key: Array, state: Array, action: Array) -> Node:
     """Imagines `action` `[B]`; see `model.base.Model`."""
     del rng_key  # Nothing is sampled.
-    latent, reward, goes_on = self.networks.dynamics(state, action)
+    state, said, goes_on = self.networks.dynamics(state, action)
+    state, reward = self.networks.reward.settle(
+        state, self.support.to_scalar(said)
+    )
+    latent = self.networks.reward.latent(state)
     policy, value = self.networks.predict(latent)
     legal = jax.nn.log_sigmoid(self.networks.legal_logits(latent))
     return self._node(
-        latent,
+        state,
         policy + legal,
         value,
         jnp.zeros(policy.shape, bool),
-        reward=self.support.to_scalar(reward),
+        reward=reward,
         # The value of the next node may be the opponent's.
         discount=self.turn * self.discount * jax.nn.sigmoid(goes_on),
     )
 
-  def _node(self, latent, logits, value, invalid, *, reward, discount) -> Node:
+  def _node(self, state, logits, value, invalid, *, reward, discount) -> Node:
     return Node(
-        state=latent,
+        state=state,
         actions=None,
         prior_logits=logits,
         invalid=invalid,

@@ -45,3 +45,36 @@ def test_weights_of_a_batch_scale_its_loss(board_config):
   _, once = step(run.state, sample.trajectory, jnp.ones(4))
   _, twice = step(run.state, sample.trajectory, 2.0 * jnp.ones(4))
   np.testing.assert_allclose(twice["loss"], 2.0 * once["loss"], rtol=1e-6)
+
+
+def test_old_moves_are_taught_shorter_returns(board_config):
+  """With V = 8 at every move and no rewards, a return tells its horizon."""
+  config = board_config("simulator")
+  config.learn = dataclasses.replace(
+      config.learn, correction_steps=10, explored_below=0.0, discount=0.5
+  )
+  learner = board_run.learner_of(config)
+  fresh = jax.jit(lambda key: board_run.fresh(config, key, key))
+  state, memory, _ = fresh(jax.random.key(0))
+  ones = jnp.ones((1, 3))
+  moves = jax.tree.map(
+      lambda x: jnp.zeros((1, 3, *x.shape[2:]), x.dtype), memory.experience
+  )._replace(value=8 * ones, discount=ones, born=jnp.array([[5, 0, 0]]))
+
+  @jax.jit
+  def error(step):
+    now = dataclasses.replace(state, step=step)
+    loss = learner.objective(now, moves, jnp.ones(1))
+    return loss(state.params)[1]["value_error"]
+
+  # Heads begin without opinions: the error is the target.
+  for step, expected in ((14, 0.25 * 8), (15, 0.5 * 8), (1000, 0.5 * 8)):
+    np.testing.assert_array_equal(error(jnp.int32(step)), [expected])
+
+
+def test_a_correction_needs_moves_that_have_an_age(board_config):
+  key, config = jax.random.key(0), board_config("world")
+  config.learn.correction_steps = 10
+  config.replay.data = "games"
+  with pytest.raises(ValueError, match="correction_steps is 10.*'games'"):
+    board_run.begin(config, key, key)

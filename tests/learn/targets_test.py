@@ -6,7 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mulearn.learn.targets import make_targets, n_step_return
+from mulearn.learn.targets import (
+    corrected_horizon,
+    make_targets,
+    n_step_return,
+)
 from mulearn.types import Trajectory
 
 
@@ -270,3 +274,40 @@ def test_the_end_after_an_explored_move_is_still_an_end():
   )
   np.testing.assert_allclose(targets.value[0], [-91, 91, 0])
   np.testing.assert_array_equal(targets.continues, [[1, 0]])
+
+
+def test_the_horizon_shrinks_with_age_from_all_steps_to_one():
+  """Ye et al. 2021: l = clip(5 - floor(age / (.3 T)), 1, 5), with T = 100."""
+  age = jnp.array([0, 29, 30, 59, 60, 119, 120, 1000])
+  found = corrected_horizon(age, num_steps=5, steps=30)
+  np.testing.assert_array_equal(found, [5, 5, 4, 4, 3, 2, 1, 1])
+
+
+def test_each_return_ends_at_its_horizon_in_the_value_of_search():
+  moves = _moves([1, 2, 4, 8, 16, 0], [90, 32, 64, 16, 48, 80])
+  targets = make_targets(
+      moves, discount=0.5, unroll_steps=2, td_steps=3,
+      horizon=jnp.array([[1, 3, 2]]),
+  )  # fmt: skip
+  np.testing.assert_allclose(
+      targets.value[0],
+      [1 + 32 / 2, 2 + 4 / 2 + 8 / 4 + 48 / 8, 4 + 8 / 2 + 48 / 4],
+  )
+  np.testing.assert_array_equal(targets.reward, [[1, 2]])
+
+
+def test_an_end_within_the_horizon_is_still_an_end():
+  moves = _moves([1, 2, 4, 8, 16], [90, 32, 64, 16, 48], [1, 0, 1, 1, 1])
+  cut = moves._replace(truncated=moves.truncated.at[0, 3].set(True))
+  for horizon, first in ((1, 1 + 32), (2, 1 + 2)):
+    targets = make_targets(
+        cut, discount=1.0, unroll_steps=2, td_steps=2,
+        horizon=jnp.array([[horizon, horizon, horizon]]),
+    )  # fmt: skip
+    # Behind the end nothing; a cut after the next move is beyond one reward.
+    np.testing.assert_array_equal(targets.value[0], [first, 2, 0])
+    last = n_step_return(
+        cut.reward, cut.discount, cut.value, cut.truncated, num_steps=2,
+        horizon=jnp.array([[horizon, horizon, horizon]]),
+    )[0, 2]  # fmt: skip
+    assert last == 4 + 16  # One reward or two: V_3 stands for what was cut.
