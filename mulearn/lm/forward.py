@@ -89,16 +89,19 @@ def predictions(
     chunk = np.zeros((size, hidden.shape[1]), np.float32)
     part = hidden[start : start + size]
     chunk[: len(part)] = part
-    logits, total = map(np.asarray, _unembed(decoder, chunk))
-    inside = (rows >= start) & (rows < start + size)
-    local = rows[inside] - start
-    values[inside] = logits[local, targets[inside]] - total[local]
+    inside = np.flatnonzero((rows >= start) & (rows < start + size))
+    asked = np.zeros((2, 1 << (max(len(inside), size) - 1).bit_length()), int)
+    asked[:, : len(inside)] = rows[inside] - start, targets[inside]
+    found = _log_probs(decoder, chunk, *asked.astype(np.int32))
+    values[inside] = np.asarray(found)[: len(inside)]
     start += size
   return values
 
 
 @jax.jit
-def _unembed(decoder: Decoder, hidden: Array) -> tuple[Array, Array]:
-  """Returns logits `[N, V]` and their log-sum-exp `[N]`."""
+def _log_probs(
+    decoder: Decoder, hidden: Array, rows: Array, targets: Array
+) -> Array:
+  """Returns nats `[M]` of targets `[M]` after rows `[M]` of `[N, D]`."""
   logits = decoder.unembed(hidden)
-  return logits, jax.nn.logsumexp(logits, axis=-1)
+  return logits[rows, targets] - jax.nn.logsumexp(logits, axis=-1)[rows]
