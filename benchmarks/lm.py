@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import sys
 import tempfile
 import time
@@ -217,10 +218,24 @@ def _load_seconds(path: pathlib.Path) -> float:
 def machine() -> dict[str, Any]:
   """Returns what the figures depend on."""
   return {
+      "cpu": _cpu(),
       "cpus": len(os.sched_getaffinity(0)), "load": os.getloadavg(),
       "machine": platform.machine(), "python": platform.python_version(),
       "jax": jax.__version__, "time": time.strftime("%Y-%m-%d %H:%M"),
   }  # fmt: skip
+
+
+def _cpu() -> str:
+  """Returns the processor as Linux names it, or the machine's kind."""
+  try:
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+  except OSError:
+    return platform.processor()
+  fields = dict(
+      re.split(r"\s*:\s*", line, maxsplit=1) for line in lines if ":" in line
+  )
+  names = ("model name", "cpu family", "model", "CPU part")
+  return ", ".join(f"{n} {fields[n]}" for n in names if n in fields)
 
 
 def start_rivals(

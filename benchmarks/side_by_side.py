@@ -64,7 +64,9 @@ class Report:
     ours(), peak()
     pairs = [(ours(), peak()) for _ in range(self._repeats)]
     goal = 0.85 if "float32" in name else 0.7
-    self._add(name, [flops * p / o for o, p in pairs], goal)
+    gflops = 1e-9 / statistics.median(p for _, p in pairs)
+    shares = [flops * p / o for o, p in pairs]
+    self._add(name, shares, goal, peak_gflops=gflops)
 
   def time(self, name: str, ours: Seconds, goal: float, once=False) -> None:
     """Adds seconds, of which fewer are better."""
