@@ -56,7 +56,7 @@ class BoardGame:
     return self._game.step(state, action)
 
   def observation(self, state: pgx.State) -> jax.Array:
-    """The current player's view, bool `observation_shape`."""
+    """The current player's view; bool, but float32 in chess."""
     return state.observation
 
   def invalid(self, state: pgx.State) -> jax.Array:
@@ -91,9 +91,33 @@ def othello() -> BoardGame:
   return BoardGame(pgx_othello.Othello())
 
 
+def go_9x9() -> BoardGame:
+  """Go, 81 points and the pass, white has 7.5; observation `[9, 9, 17]`.
+
+  Area scoring, two passes end a game, and so does the 162nd move. Who repeats a
+  position has lost: no mask says so beforehand. The planes are the last eight
+  positions, own and other stones, and who is to move.
+  """
+  with jax.ensure_compile_time_eval():  # Its tables are arrays.
+    from pgx import go
+  return BoardGame(go.Go(size=9))
+
+
+def gardner_chess() -> BoardGame:
+  """Chess on 5x5 squares, 49 ways to move from each; observation `[5, 5, 115]`.
+
+  The 256th move ends a game as a draw.
+  """
+  with jax.ensure_compile_time_eval():  # A second's work, asked for by few.
+    from pgx import gardner_chess as pgx_gardner_chess
+  return BoardGame(pgx_gardner_chess.GardnerChess())
+
+
 GAMES: dict[str, Callable[[], Environment]] = {
     "tic_tac_toe": tic_tac_toe,
     "connect_four": connect_four,
     "othello": othello,
+    "go_9x9": go_9x9,
+    "gardner_chess": gardner_chess,
     **{f"hex_{size}": functools.partial(Hex, size) for size in SIZES},
 }

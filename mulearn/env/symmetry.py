@@ -59,8 +59,20 @@ def othello() -> Symmetries:
   cells = np.arange(64).reshape(8, 8)
   turned = [cells, cells.T, np.rot90(cells, 2), np.rot90(cells, 2).T]
   cells = np.stack([t.ravel() for t in turned])
-  actions = np.pad(cells, ((0, 0), (0, 1)), constant_values=64)
-  return Symmetries(cells, actions)
+  return _with_pass(Symmetries(cells, cells))
+
+
+def go(side: int) -> Symmetries:
+  """The eight turns and mirrors of a square; the pass stays."""
+  return _with_pass(square(side))
+
+
+def _with_pass(turns: Symmetries) -> Symmetries:
+  """The same with one more action, which no symmetry moves."""
+  actions = np.pad(
+      turns.actions, ((0, 0), (0, 1)), constant_values=turns.actions.shape[1]
+  )
+  return Symmetries(turns.cells, actions)
 
 
 # By the names of `board.GAMES`.
@@ -68,5 +80,7 @@ SYMMETRIES = {
     "tic_tac_toe": square(3),
     "connect_four": columns(6, 7),
     "othello": othello(),
+    "go_9x9": go(9),
+    "gardner_chess": identity(5, 5, 1225),  # Queen and king stand apart.
     **{f"hex_{size}": rhombus(size) for size in SIZES},
 }

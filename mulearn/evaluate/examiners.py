@@ -47,7 +47,7 @@ class Measure(NamedTuple):
 
 MEASURES = {
     "optimal_rate": Measure("Optimal moves", is_share=True),
-    "points": Measure("Points a game against plain search", is_share=True),
+    "points": Measure("Points a game against the opponent", is_share=True),
     "mean_return": Measure("Mean return", is_share=False),
 }
 
@@ -89,7 +89,8 @@ def by_opponent(
   Args:
     agent: plans and glances.
     rng_key: consumed.
-    num_playouts: simulations of the opponent, one random game each.
+    num_playouts: simulations of the opponent, one random game each; with 0 it
+      plays at random.
     num_pairs: of games from one random opening of two moves.
 
   Returns:
@@ -97,7 +98,11 @@ def by_opponent(
     a game won, one half a draw.
   """
   environment = agent.environment
-  opponent = players.playout_player(environment, num_playouts)
+  opponent = (
+      players.playout_player(environment, num_playouts)
+      if num_playouts
+      else players.random_player(environment)
+  )
   search_key, policy_key = jax.random.split(rng_key)
   match = functools.partial(
       arena.match, environment, num_pairs=num_pairs, opening_plies=2
@@ -107,8 +112,14 @@ def by_opponent(
   return {"points": searched.points, "policy_points": bare.points}
 
 
+# Where games are long, so are playouts. Random play is soon beaten: that tells
+# whether a run learns at all.
+_by_random = functools.partial(by_opponent, num_playouts=0, num_pairs=16)
+
+
 EXAMINERS: dict[str, Examiner] = {
     **{f"hex_{size}": by_opponent for size in SIZES},
+    **{name: _by_random for name in ("go_9x9", "gardner_chess")},
     "connect_four": position_sets.examine,
     **{
         name: functools.partial(_by_table, solve=solve)

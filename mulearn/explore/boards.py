@@ -16,9 +16,15 @@ _PLAYERS = {
     "tic_tac_toe": (("X", "O"), "XO"),
     "connect_four": (("yellow", "red"), "XO"),
     "othello": (("black", "white"), "XO"),
+    "go_9x9": (("black", "white"), "XO"),
     "hex": (("red", "blue"), "XO"),
 }
-_SHAPES = {"tic_tac_toe": (3, 3), "connect_four": (6, 7), "othello": (8, 8)}
+_SHAPES = {
+    "tic_tac_toe": (3, 3),
+    "connect_four": (6, 7),
+    "othello": (8, 8),
+    "go_9x9": (9, 9),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,8 +66,8 @@ class Board:
     """Whose stone lies on each cell.
 
     Args:
-      planes: the observation, bool `[H, W, 2]`: stones of the player to move,
-        stones of the other.
+      planes: the observation, bool `[H, W, C]`: first the stones of the player
+        to move, then those of the other.
       mover: who that is, 0 for the first player and 1 for the second.
 
     Returns:
@@ -116,4 +122,5 @@ class Board:
     """A, as the environment counts them."""
     if self.kind == "connect_four":
       return self.columns
-    return self.rows * self.columns + (self.kind == "othello")
+    passes = self.kind in ("othello", "go_9x9")
+    return self.rows * self.columns + passes

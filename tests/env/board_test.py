@@ -83,3 +83,30 @@ def test_othello_is_won_by_stones_and_a_pass_is_the_last_resort():
     np.testing.assert_array_equal(reward[ended], np.sign(own - other)[ended])
     results |= set(reward[ended])
   assert num_passes > 10 and {-1.0, 1.0} <= results
+
+
+def test_go_takes_what_has_no_liberty_and_counts_area():
+  """A corner is taken; then both pass, and white's one stone and komi win."""
+  game = board.go_9x9()
+  state = _play(game, (0, 1, 40, 9))
+  view = game.observation(state)  # Black's.
+  assert view[4, 4, 0] and not view[0, 0, :2].any()
+  np.testing.assert_array_equal(np.argwhere(view[..., 1]), [[0, 1], [1, 0]])
+  invalid = game.invalid(state)
+  # The corner is an eye of white's: black has no liberty there.
+  np.testing.assert_array_equal(np.flatnonzero(invalid), [0, 1, 9, 40])
+  state = game.step(game.step(state, 81), 81)
+  assert game.terminated(state) and game.reward(state) == 1.0
+
+
+def test_gardner_chess_begins_with_five_pawns_and_a_knight():
+  """Squares are counted up the files: a pawn stands on the second of each."""
+  game = board.gardner_chess()
+  state = game.init(jax.random.key(0))
+  assert game.num_actions == 25 * 49
+  moves = np.flatnonzero(~np.asarray(game.invalid(state)))
+  assert [move // 49 for move in moves] == [1, 5, 5, 6, 11, 16, 21]
+  step = jax.jit(game.step)
+  assert game.current_player(step(state, moves[0])) != state.current_player
+  state = step(state, moves[1])
+  assert not game.terminated(state) and not game.invalid(state).all()

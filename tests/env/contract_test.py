@@ -11,8 +11,13 @@ import pytest
 from mulearn.env import base, board, catch, gold, journal, solo, text, worker
 
 _SEEDS = (("train", 5), ("dev", 10_005), ("test", 20_005))
-_BOARDS = ("tic_tac_toe", "connect_four", "othello", "hex_3", "hex_11")
-_SOLO = ("cartpole", "breakout", "catch")
+_BOARDS = (
+    "tic_tac_toe", "connect_four", "othello", "hex_3", "hex_11", "go_9x9",
+    "gardner_chess",
+)  # fmt: skip
+_SOLO = ("cartpole", "breakout", "catch")  # `solo_test.py` has the others.
+# Moves that no game of go and chess outlasts, by the planes of an observation.
+_LONGEST = {17: 163, 115: 257}
 # For what holds of boards alone.
 on_boards = pytest.mark.parametrize(
     "environment", _BOARDS, indirect=True, scope="module"
@@ -163,9 +168,11 @@ def _playout(environment, rng_key, num_steps):
 
 @pytest.fixture(scope="module")
 def playouts(environment):
-  """32 random games, longer than any game lasts: arrays `[B, T, ...]`."""
+  """Random games, longer than any game lasts: arrays `[B, T, ...]`."""
+  longest = _LONGEST.get(environment.observation_shape[-1], 130)
   keys = jax.random.split(jax.random.key(0), 32)
-  return jax.jit(jax.vmap(lambda key: _playout(environment, key, 130)))(keys)
+  play = jax.vmap(lambda key: _playout(environment, key, longest))
+  return jax.jit(play)(keys)
 
 
 def _map(function, states):
@@ -203,8 +210,9 @@ def test_rewards_come_once(environment, playouts):
   rewards = _map(environment.reward, following)
   ends = ~over & _map(environment.terminated, following)
   assert (rewards[~ends] == 0).all()
-  # A draw gives 0; whoever ends a game otherwise has won it, but in othello.
-  can_lose = environment.observation_shape[:2] == (8, 8)
+  # A draw gives 0; whoever ends a game otherwise has won it, but in othello
+  # and in go, where one may pass or repeat a position and lose.
+  can_lose = environment.observation_shape[0] in (8, 9)
   assert 1.0 in rewards[ends]
   assert set(rewards[ends]) <= ({-1.0, 0.0, 1.0} if can_lose else {0.0, 1.0})
 
@@ -225,8 +233,9 @@ def test_batched_equals_single(environment, playouts):
   def pick(states, t):
     return jax.tree.map(lambda x: x[7, t], states)
 
+  step = jax.jit(environment.step)
   for t in (0, 3, 129):
-    single = environment.step(pick(states, t), actions[7, t])
+    single = step(pick(states, t), actions[7, t])
     # Where a state is made of real numbers, they are rounded otherwise.
     close = functools.partial(np.testing.assert_allclose, rtol=1e-6)
     jax.tree.map(close, single, pick(following, t))

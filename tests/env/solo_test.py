@@ -68,6 +68,43 @@ def test_the_pendulum_takes_a_torque_between_minus_one_and_one():
   )
 
 
+@pytest.mark.parametrize(
+    "name, num_actions, planes",
+    [("asterix", 5, 4), ("freeway", 3, 7), ("space_invaders", 4, 6)],
+)
+def test_games_of_minatar_keep_the_shape_of_their_states(
+    name, num_actions, planes
+):
+  game = solo.GAMES[name]()
+  assert game.num_actions == num_actions
+  assert game.observation_shape == (10, 10, planes)
+  state = jax.eval_shape(game.init, jax.random.key(0))
+  after = jax.eval_shape(game.step, state, jnp.int32(num_actions - 1))
+  assert jax.tree.map(lambda x: (x.shape, x.dtype), after) == (
+      jax.tree.map(lambda x: (x.shape, x.dtype), state)
+  )
+  view = jax.eval_shape(game.observation, after)
+  assert view.shape == game.observation_shape and view.dtype == jnp.bool_
+
+
+def test_a_cannon_that_fires_hits_invaders_until_one_hits_it():
+  game = solo.GAMES["space_invaders"]()
+
+  def fire(state, _):
+    state = game.step(state, jnp.int32(3))
+    return state, (game.reward(state), game.terminated(state))
+
+  @jax.jit
+  def play(key):
+    return jax.lax.scan(fire, game.init(key), None, 200)
+
+  state, (rewards, over) = play(jax.random.key(0))
+  end = int(np.argmax(over))
+  assert end > 0 and over[end:].all() and not rewards[end + 1 :].any()
+  assert set(np.unique(rewards)) == {0.0, 1.0}
+  assert game.observation(state)[9].any()
+
+
 def test_chance_is_another_at_every_step_and_the_same_again():
   game = solo.GAMES["cartpole"]()
   states = [game.init(jax.random.key(3))]

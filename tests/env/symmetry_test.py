@@ -13,8 +13,10 @@ MOVES = {
     "othello": (44, 43, 34, 29, 21, 13),
     "hex_3": (0, 1, 4, 5),
     "hex_11": (60, 3, 13, 120, 44),
+    "go_9x9": (0, 1, 40, 9, 81, 10),  # White takes a corner; black passes.
 }
-SIZES = {"tic_tac_toe": 8, "othello": 4}  # Of the groups; 2 otherwise.
+# Of the groups; 2 otherwise.
+SIZES = {"tic_tac_toe": 8, "othello": 4, "go_9x9": 8, "gardner_chess": 1}
 
 
 @pytest.mark.parametrize("name", MOVES)

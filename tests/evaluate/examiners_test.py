@@ -28,16 +28,14 @@ class _Agent:
     return Node(state, None, likes, invalid, None, None, None)
 
 
-def test_points_are_those_of_the_games(monkeypatch):
+def test_points_are_those_of_the_games():
   """Against random play, which needs no search to be compiled."""
-  monkeypatch.setattr(
-      examiners.players,
-      "playout_player",
-      lambda environment, _: examiners.players.random_player(environment),
+  found = examiners.by_opponent(
+      _Agent(), jax.random.key(0), num_playouts=0, num_pairs=64
   )
-  found = examiners.by_opponent(_Agent(), jax.random.key(0), num_pairs=64)
   assert found["points"] > 0.85 > 0.75 > found["policy_points"] > 0.25
-  assert examiners.measure_of(found) == "points"
+  for name in ("go_9x9", "gardner_chess"):
+    assert examiners.EXAMINERS[name].keywords["num_playouts"] == 0
 
 
 def test_each_line_is_judged_by_its_measure():

@@ -10,7 +10,8 @@ from mulearn.explore.boards import Board
 
 
 @pytest.mark.parametrize(
-    "name", ["tic_tac_toe", "connect_four", "othello", "hex_3", "hex_5"]
+    "name",
+    ["tic_tac_toe", "connect_four", "othello", "hex_3", "hex_5", "go_9x9"],
 )
 def test_a_random_game_is_seen_as_it_lies_on_the_table(name):
   game, board = make_environment(name), Board.of(name)
@@ -44,7 +45,7 @@ def test_a_random_game_is_seen_as_it_lies_on_the_table(name):
   assert ply >= 4
 
 
-@pytest.mark.parametrize("name", games.GAMES)
+@pytest.mark.parametrize("name", sorted({*games.GAMES} - {"gardner_chess"}))
 @pytest.mark.parametrize("mover", [0, 1])
 def test_names_and_actions_are_one_to_one(name, mover):
   board = Board.of(name)
@@ -62,6 +63,7 @@ def test_names_are_those_of_the_table():
   assert Board.of("tic_tac_toe").name(1, 7) == "b3"
   assert Board.of("connect_four").name(0, 6) == "7"
   assert Board.of("othello").name(0, 64) == "pass"
+  assert Board.of("go_9x9").name(1, 81) == "pass"
 
 
 def test_a_full_column_takes_no_stone():
@@ -74,5 +76,5 @@ def test_a_full_column_takes_no_stone():
 
 
 def test_a_game_without_a_picture_is_named():
-  with pytest.raises(ValueError, match="'chess'.*tic_tac_toe"):
-    Board.of("chess")
+  with pytest.raises(ValueError, match="'gardner_chess'.*tic_tac_toe"):
+    Board.of("gardner_chess")
