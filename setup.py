@@ -48,6 +48,8 @@ EXTRAS_REQUIRE = {
     # play them. An extra, since gymnax asks for JAX below 0.12 and nothing else
     # here does.
     "solo": ["gymnax>=1.0.1,<2", "rlax>=0.1.9,<0.2"],
+    # Atari games, the emulator and what it plays; GPL, asked for by name alone.
+    "atari": ["ale-py>=0.12,<0.13"],
     # Labels the positions of connect four, once; AGPL, and nothing of mulearn
     # imports it.
     "solver": ["bitbully>=0.0.79,<0.1"],

@@ -53,6 +53,8 @@ class ModelConfig:
   kind: str = "world"  # world (MuZero) or, on the device, simulator
   # (AlphaZero) or a baseline that does not search: ppo, a2c, dqn
   width: int = 128  # of the latent and of every hidden layer
+  channels: int = 0  # of the convolutions of a world that sees pictures, on the
+  # device; 0 is a perceptron
   prefix_moves: int = 0  # imagined moves over which rewards are predicted as
   # one running sum (EfficientZero's value prefix); 0 predicts each by itself
   max_facts: int = 48  # facts of an observation that are read

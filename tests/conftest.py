@@ -49,9 +49,9 @@ def pytest_collection_modifyitems(items):
 
 # Tiny networks that run for a moment, and are compiled for most of the time.
 _COMPILED_IN_HASTE = (
-    "act/", "conformance/", "env/contract_test.py", "evaluate/", "explore/",
-    "learn/", "model/", "search/", "train_test.py", "board_run_test.py",
-    "board_train_test.py", "hex_scaling_test.py",
+    "act/", "atari_test.py", "conformance/", "env/contract_test.py",
+    "evaluate/", "explore/", "learn/", "model/", "search/", "train_test.py",
+    "board_run_test.py", "board_train_test.py", "hex_scaling_test.py",
 )  # fmt: skip
 
 

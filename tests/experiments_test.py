@@ -49,6 +49,7 @@ _BOARDS = {  # One run a command.
         "cartpole_ppo", "cartpole_dqn", "cartpole_a2c", "cartpole_muzero",
         "breakout_ppo",
     ],
+    "atari": ["pong", "breakout"],
     "unplugged": ["bc_0", "bc_1", "bc_5", "crr", "reanalyse"],
 }  # fmt: skip
 _EXACT = {  # A `run.py`, tested beside this file.
@@ -132,7 +133,7 @@ def test_a_shipped_run_on_a_board_is_sound(name, arm):
   assert _fields(config) == _fields(Config())
   assert config.env.name in games_on_device() and config.env.name in EXAMINERS
   algorithm = arm.split("_")[-1]
-  is_muzero = algorithm == "muzero" or name == "unplugged"
+  is_muzero = algorithm == "muzero" or name in ("atari", "unplugged")
   kinds = {"ppo": "ppo", "dqn": "dqn", "a2c": "a2c"}
   kind = "world" if is_muzero else kinds.get(algorithm, "simulator")
   assert config.model.kind == kind

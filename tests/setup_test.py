@@ -83,7 +83,8 @@ def test_the_package_says_what_it_is(monkeypatch):
   given = _setup(monkeypatch)
   assert given["name"] == "mulearn"
   assert given["python_requires"] == ">=3.11"
-  extras = {"tpu", "text", "board", "solo", "solver", "test", "docs", "dev"}
+  extras = {"tpu", "text", "board", "solo", "atari", "solver", "test"}
+  extras |= {"docs", "dev"}
   assert extras == set(given["extras_require"])
   version: dict[str, str] = {}
   exec((_ROOT / "mulearn" / "__init__.py").read_text(), version)

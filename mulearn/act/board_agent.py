@@ -16,7 +16,7 @@ import numpy as np
 
 from mulearn.act import bare
 from mulearn.config import Config, SearchConfig
-from mulearn.env import board, solo
+from mulearn.env import atari, board, solo
 from mulearn.env.base import Environment
 from mulearn.model import value_prefix
 from mulearn.model.base import Model
@@ -27,6 +27,7 @@ from mulearn.model.board_networks import (
     with_kernels_in,
 )
 from mulearn.model.board_world import BoardObservation, BoardWorldModel
+from mulearn.model.picture_networks import PictureImaginer
 from mulearn.model.simulator import SimulatorModel
 from mulearn.model.support import Support
 from mulearn.parallel.mesh import AxisName, make_mesh
@@ -37,8 +38,8 @@ PlanFn = Callable[[Array, PyTree], Plan]
 
 
 def games_on_device() -> dict[str, Callable[[], Environment]]:
-  """Boards and games of one player, by name."""
-  return board.GAMES | solo.GAMES
+  """Boards and games of one player, by name; those of Atari ask the host."""
+  return board.GAMES | solo.GAMES | atari.GAMES
 
 
 @functools.cache  # One object a game, so that compiled programs are shared.
@@ -67,12 +68,21 @@ def make_networks(config: Config, rng_key: Array) -> Predictor:
     )
   environment = make_environment(config.env.name)
   rngs = nnx.Rngs(rng_key)
-  networks = NETWORKS[config.model.kind](
-      config.model,
-      observation_size=int(np.prod(environment.observation_shape)),
-      num_actions=environment.num_actions,
-      rngs=rngs,
-  )
+  networks: Predictor
+  if config.model.channels:
+    networks = PictureImaginer(
+        config.model,
+        observation_shape=environment.observation_shape,
+        num_actions=environment.num_actions,
+        rngs=rngs,
+    )
+  else:
+    networks = NETWORKS[config.model.kind](
+        config.model,
+        observation_size=int(np.prod(environment.observation_shape)),
+        num_actions=environment.num_actions,
+        rngs=rngs,
+    )
   if config.model.prefix_moves:
     assert isinstance(networks, Imaginer)  # `learners.check` saw to it.
     return value_prefix.remember(networks, config.model.prefix_moves, rngs)

@@ -171,9 +171,10 @@ class Environment(Protocol):
     """Plays `action`, an int32 `[]`, for the current player."""
 
   def observation(self, state: Any) -> jax.Array:
-    """The current player's view, `observation_shape`; bool where it is 0 or 1.
+    """The current player's view, `observation_shape`.
 
-    A replay stores it in the type it has.
+    Bool where it is 0 or 1, uint8 where it is a picture's brightness, else
+    float32. A replay stores it in the type it has.
     """
 
   def invalid(self, state: Any) -> jax.Array:

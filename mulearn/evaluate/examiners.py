@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from mulearn.env import solo
+from mulearn.env import atari, solo
 from mulearn.env.hex import SIZES
 from mulearn.evaluate import (
     arena,
@@ -117,6 +117,11 @@ def by_opponent(
 _by_random = functools.partial(by_opponent, num_playouts=0, num_pairs=16)
 
 
+def _by_few_episodes(agent: Any, rng_key: Array) -> dict[str, float]:
+  """As many episodes as `config.env.num_eval_lanes` says: each is long."""
+  return returns.examine(agent, rng_key, agent.config.env.num_eval_lanes)
+
+
 EXAMINERS: dict[str, Examiner] = {
     **{f"hex_{size}": by_opponent for size in SIZES},
     **{name: _by_random for name in ("go_9x9", "gardner_chess")},
@@ -126,5 +131,6 @@ EXAMINERS: dict[str, Examiner] = {
         for name, solve in solver.TABLES.items()
     },
     **{name: returns.examine for name in solo.GAMES},
+    **{name: _by_few_episodes for name in atari.GAMES},
     "catch": catch.examine,
 }

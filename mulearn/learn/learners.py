@@ -84,6 +84,11 @@ def _check_learned_world(config: Config) -> None:
           " imagine nothing",
       ),
       (
+          "model.channels",
+          config.model.channels,
+          "the networks of pictures are those of a learned world",
+      ),
+      (
           "model.prefix_moves",
           config.model.prefix_moves,
           "it sums the rewards of imagined moves, and the rules imagine"

@@ -193,7 +193,7 @@ class Imaginer(Predictor):
     self.continues = Linear(width, 1, kernel_init=_ZEROS, rngs=rngs)
     self.legal = Linear(width, num_actions, kernel_init=_ZEROS, rngs=rngs)
     # For the consistency of what is imagined with what is seen (SimSiam).
-    self.projector = Block(width, rngs=rngs)
+    self.projector: Linear | Block = Block(width, rngs=rngs)
     self.predictor = Block(width, rngs=rngs)
 
   def dynamics(
