@@ -2,10 +2,10 @@
 
 A lane holds all that the emulator is, as bytes. A step hands them to an emulator
 on the host and takes them back (`jax.pure_callback`), so that a game is a pure
-function of its state like any other here: it can be saved, continued to the last
-bit, and stepped with its batch on any number of devices. ale-py's vector
-environment shows the same screens, but keeps its games to itself. Bellemare et
-al. 2013, "The arcade learning environment", https://doi.org/10.1613/jair.3912.
+function of its state like any other here: it can be saved, and continued to the
+last bit. ale-py's vector environment shows the same screens, but keeps its games
+to itself. Bellemare et al. 2013, "The arcade learning environment",
+https://doi.org/10.1613/jair.3912.
 
 The rules are those that Machado et al. 2018, "Revisiting the arcade learning
 environment", https://arxiv.org/abs/1709.06009, recommend: at each frame the last
