@@ -51,7 +51,9 @@ class ModelConfig:
   """The learned world."""
 
   kind: str = "world"  # world (MuZero) or, on the device, simulator
-  # (AlphaZero) or a baseline that does not search: ppo, a2c, dqn
+  # (AlphaZero), stochastic (a world with chance) or a baseline that does not
+  # search: ppo, a2c, dqn
+  num_codes: int = 32  # of chance, that a stochastic world tells apart
   width: int = 128  # of the latent and of every hidden layer
   channels: int = 0  # of the convolutions of a world that sees pictures, on the
   # device; 0 is a perceptron
@@ -148,6 +150,8 @@ class LearnConfig:
   reward_weight: float = 1.0
   continue_weight: float = 0.5
   admissible_weight: float = 0.5
+  chance_weight: float = 1.0  # of the odds of chance, in a stochastic world
+  commitment_weight: float = 0.25  # of its encoder to the codes it names
   prior_weight: float = 1.0
   consistency_weight: float = 0.0  # SimSiam between imagined and seen latents
 

@@ -50,11 +50,17 @@ _BOARDS = {  # One run a command.
         "breakout_ppo",
     ],
     "atari": ["pong", "breakout"],
+    "stochastic": [
+        f"{game}_{kind}"
+        for game in ("2048", "dice")
+        for kind in ("muzero", "stochastic")
+    ],
     "unplugged": ["bc_0", "bc_1", "bc_5", "crr", "reanalyse"],
 }  # fmt: skip
 _EXACT = {  # A `run.py`, tested beside this file.
     "gumbel_improvement", "regularized_policy", "sampled", "stochastic",
 }  # fmt: skip
+_NAMED_ALIKE = ("ppo", "dqn", "a2c", "stochastic")  # Arms and kinds.
 _SHIPPED = [
     (name, game) for name, games in _ARGUMENTS.items() for game in games
 ]
@@ -134,10 +140,10 @@ def test_a_shipped_run_on_a_board_is_sound(name, arm):
   assert config.env.name in games_on_device() and config.env.name in EXAMINERS
   algorithm = arm.split("_")[-1]
   is_muzero = algorithm == "muzero" or name in ("atari", "unplugged")
-  kinds = {"ppo": "ppo", "dqn": "dqn", "a2c": "a2c"}
-  kind = "world" if is_muzero else kinds.get(algorithm, "simulator")
+  kind = algorithm if algorithm in _NAMED_ALIKE else "simulator"
+  kind = "world" if is_muzero else kind
   assert config.model.kind == kind
-  assert config.learn.unroll_steps == 0 or is_muzero
+  assert config.learn.unroll_steps == 0 or kind in learners.WORLDS
   learners.check(config)
   assert config.search.num_eval_simulations <= 100
   moves = board_run.moves_per_round(config)
@@ -207,8 +213,8 @@ def test_the_readme_has_its_commands_and_each_experiment_a_readme():
       "mulearn.main", "mulearn.prior", "mulearn.lm", "mulearn.evaluate",
       "mulearn.explore", "mulearn.play", "mulearn.parallel.compile",
   }  # fmt: skip
-  shipped = len(_ARGUMENTS) + len(_BOARDS) + len(_EXACT)
-  assert len(_READMES) == 3 + shipped  # And pods, and resume.
+  shipped = {*_ARGUMENTS, *_BOARDS, *_EXACT}
+  assert len(_READMES) == 3 + len(shipped)  # And pods, and resume.
 
 
 @pytest.mark.parametrize("words", _COMMANDS)

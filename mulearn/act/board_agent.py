@@ -21,20 +21,32 @@ from mulearn.env.base import Environment
 from mulearn.model import value_prefix
 from mulearn.model.base import Model
 from mulearn.model.board_networks import (
-    NETWORKS,
     Imaginer,
     Predictor,
     with_kernels_in,
 )
 from mulearn.model.board_world import BoardObservation, BoardWorldModel
+from mulearn.model.chance import Alternating
+from mulearn.model.chance_networks import ChanceImaginer
+from mulearn.model.chance_world import ChanceWorldModel
 from mulearn.model.picture_networks import PictureImaginer
 from mulearn.model.simulator import SimulatorModel
 from mulearn.model.support import Support
 from mulearn.parallel.mesh import AxisName, make_mesh
+from mulearn.search import chance
 from mulearn.search import plan as plan_lib
 from mulearn.types import Array, Node, Plan, PyTree
 
 PlanFn = Callable[[Array, PyTree], Plan]
+
+NETWORKS: dict[str, type[Predictor]] = {
+    "simulator": Predictor,
+    "world": Imaginer,
+    "stochastic": ChanceImaginer,
+    "ppo": Predictor,
+    "a2c": Predictor,
+    "dqn": Predictor,  # Its policy head says Q-values.
+}
 
 
 def games_on_device() -> dict[str, Callable[[], Environment]]:
@@ -95,7 +107,7 @@ class BoardSettings:
 
   Attributes:
     environment: the rules.
-    kind: of the model, "simulator" or "world", or a baseline.
+    kind: of the model, "simulator", "world" or "stochastic", or a baseline.
     support: of the categorical values.
     discount: of one move.
     search: the numbers of search.
@@ -127,19 +139,22 @@ class BoardSettings:
   def model(self, networks: Predictor) -> Model:
     """The model that these parameters make."""
     networks = with_kernels_in(networks, self.dtype)
-    if self.kind != "world":
+    if not isinstance(networks, Imaginer):
       return SimulatorModel(
           networks, self.environment, self.support, self.discount
       )
-    assert isinstance(networks, Imaginer)  # `make_networks` saw to it.
     turn = 1.0 if self.environment.num_players == 1 else -1.0
-    return BoardWorldModel(networks, self.support, self.discount, turn)
+    rest = self.support, self.discount, turn
+    if not isinstance(networks, ChanceImaginer):
+      return BoardWorldModel(networks, *rest)
+    num_slots = max(self.environment.num_actions, networks.num_codes)
+    return Alternating(ChanceWorldModel(networks, *rest), num_slots)
 
   def root(self, networks: Predictor, rng_key: Array, state: PyTree) -> Node:
     """The nodes of environment states `[B]`, with no prior but the head."""
     planes = jax.vmap(self.environment.observation)(state)
     invalid = jax.vmap(self.environment.invalid)(state)
-    is_world = self.kind == "world"
+    is_world = isinstance(networks, Imaginer)
     observation = BoardObservation(planes, invalid) if is_world else state
     prior_logits = jnp.zeros(invalid.shape)
     return self.model(networks).root(rng_key, observation, prior_logits)
@@ -186,20 +201,30 @@ class BoardSettings:
     """Searches from the nodes of real positions `[B]`, as `plan` does."""
     if self.kind in bare.RULES:
       return bare.RULES[self.kind](rng_key, root, deterministic, self.epsilon)
+    has_chance = self.kind == "stochastic"
     search = plan_lib.POLICIES[self.search.policy](
-        self.search, deterministic=deterministic
+        self.search,
+        deterministic=deterministic,
+        interior=chance.let_chance_choose if has_chance else plan_lib.as_it_is,
     )
     plan = (
         functools.partial(plan_lib.plan_shard, axis=axis)
         if mesh is None
         else functools.partial(plan_lib.plan, mesh=mesh)
     )
-    return plan(
+    found = plan(
         self.model(networks),
         rng_key,
         root,
         search=search,
         num_simulations=num_simulations,
+    )
+    if not has_chance:
+      return found
+    # Below the root chance may need more slots than there are actions.
+    own = self.environment.num_actions
+    return found._replace(
+        policy=found.policy[:, :own], improvement=found.improvement[:, :own]
     )
 
 

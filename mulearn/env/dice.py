@@ -51,6 +51,11 @@ class Dice:
   def __init__(self, num_turns: int):
     self.num_turns = num_turns
 
+  @property
+  def observation_shape(self) -> tuple[int]:
+    """Turns left from 0, then points in the pot from 0, one-hot."""
+    return (self.num_turns + 1 + self.num_turns * int(_FACES.max()) + 1,)
+
   def init(self, rng_key: jax.Array) -> DiceState:
     """An empty pot, always."""
     del rng_key  # Chance comes later.
@@ -61,6 +66,23 @@ class Dice:
     return DiceState(
         jnp.int32(pot), jnp.int32(turns), jnp.int32(0), jnp.float32(0.0)
     )
+
+  def reachable(self) -> list[tuple[int, int]]:
+    """Every `position` of play in which there is a decision, the first first."""
+    found, pots = [], {0}
+    for turns in range(self.num_turns, 0, -1):
+      found += [(pot, turns) for pot in sorted(pots)]
+      faces = {int(face) for face in _FACES[SAFE:].ravel()}
+      rolled = {pot + face for pot in pots for face in faces - {_EMPTIES}}
+      # Whoever rolls has a new pot; whoever banks, or loses it, none.
+      pots = rolled | {0}
+    return found
+
+  def observation(self, state: DiceState) -> jax.Array:
+    """What the player sees, bool `observation_shape`."""
+    turns = jnp.arange(self.num_turns + 1) == state.turns
+    pots = jnp.arange(self.observation_shape[0] - turns.size) == state.pot
+    return jnp.concatenate([turns, pots])
 
   def after(self, state: DiceState, action: jax.Array) -> DiceState:
     """Remembers the decision; nothing is paid before chance has spoken."""

@@ -1,7 +1,7 @@
 """Games of one player behind the device-resident contract, by name.
 
 Cart-pole, pendulum and four games of MinAtar, as gymnax writes them (Lange 2022,
-https://github.com/RobertTLange/gymnax), and our own noisy Catch. A time
+https://github.com/RobertTLange/gymnax), pgx's 2048, our own noisy Catch and game of dice. A time
 limit is not a way in which a game ends: the loop cuts an episode at
 `config.env.step_limit`, and bootstraps there. Freeway has no other end; its
 authors' is 2,500 steps.
@@ -16,6 +16,9 @@ import jax.numpy as jnp
 
 from mulearn.env.base import Environment, PackageNotFoundError
 from mulearn.env.catch import Catch
+from mulearn.env.chance_game import ChanceGame
+from mulearn.env.dice import Dice
+from mulearn.env.game_2048 import Game2048
 
 
 class SoloState(NamedTuple):
@@ -154,9 +157,12 @@ def _gymnax() -> Any:
   return gymnax
 
 
-GAMES: dict[str, Callable[[], Environment]] = {
+_NOT_OF_GYMNAX: dict[str, Callable[[], Environment]] = {
     "catch": Catch,
-} | {
+    "2048": Game2048,
+    "dice": lambda: ChanceGame(Dice(num_turns=3)),
+}
+GAMES = _NOT_OF_GYMNAX | {
     name: functools.partial(SoloGame, gymnax_name)
     for name, gymnax_name in (
         ("cartpole", "CartPole-v1"),

@@ -39,6 +39,15 @@ def square(side: int) -> Symmetries:
   return Symmetries(cells, cells)
 
 
+def pushes(side: int) -> Symmetries:
+  """Those of a square, where actions push left, up, right and down."""
+  cells = square(side).cells
+  steps = np.array([-1, -side, 1, side])  # From a cell to its neighbours.
+  inner = side + 1
+  shown = cells[:, inner + steps] - cells[:, [inner]]
+  return Symmetries(cells, np.argmax(shown[..., None] == steps, axis=-1))
+
+
 def columns(height: int, width: int) -> Symmetries:
   """The board and its mirror image, for a game whose actions are columns."""
   cells = np.arange(height * width).reshape(height, width)
@@ -75,12 +84,13 @@ def _with_pass(turns: Symmetries) -> Symmetries:
   return Symmetries(turns.cells, actions)
 
 
-# By the names of `board.GAMES`.
+# By the names of `board.GAMES` and `solo.GAMES`.
 SYMMETRIES = {
     "tic_tac_toe": square(3),
     "connect_four": columns(6, 7),
     "othello": othello(),
     "go_9x9": go(9),
     "gardner_chess": identity(5, 5, 1225),  # Queen and king stand apart.
+    "2048": pushes(4),
     **{f"hex_{size}": rhombus(size) for size in SIZES},
 }

@@ -17,6 +17,7 @@ from mulearn.env.hex import SIZES
 from mulearn.evaluate import (
     arena,
     catch,
+    dice,
     players,
     position_sets,
     returns,
@@ -133,4 +134,5 @@ EXAMINERS: dict[str, Examiner] = {
     **{name: returns.examine for name in solo.GAMES},
     **{name: _by_few_episodes for name in atari.GAMES},
     "catch": catch.examine,
+    "dice": dice.examine,
 }

@@ -5,6 +5,8 @@ and legal moves at each of the U + 1 latents, for reward and end of each move.
 AlphaZero has U = 0: policy and value of the real position are what remains.
 """
 
+from typing import Any, NamedTuple, Protocol
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -25,6 +27,66 @@ def was_explored(trajectory: Trajectory, share: float) -> Array:
   return taken < share * jnp.max(trajectory.policy, axis=-1)
 
 
+class Imagined(NamedTuple):
+  """What a model imagines of U moves from a real position.
+
+  Attributes:
+    latents: the real one and those after each move, `[B, U + 1, D]`.
+    rewards: logits, `[B, U, S]`; nothing where U is 0, nor below.
+    continues: logits that the game goes on, `[B, U]`.
+    terms: of the loss, beside those of every model, weighted `[B, U]`, and 1
+      where they are taught `[B, U]`.
+    metrics: whatever else there is to be seen, `[]`.
+  """
+
+  latents: Array
+  rewards: Array | None
+  continues: Array | None
+  terms: dict[str, tuple[Array, Array]]
+  metrics: dict[str, Array]
+
+
+class ImagineFn(Protocol):
+  """How a model is unrolled over what was played."""
+
+  def __call__(
+      self,
+      networks: Any,
+      seen: Trajectory,
+      targets: Targets,
+      *,
+      config: LearnConfig,
+      support: Support,
+  ) -> Imagined:
+    """Imagines the first U moves of `seen` `[B, U + 1]`."""
+
+
+def imagine(
+    networks: Predictor,
+    seen: Trajectory,
+    targets: Targets,
+    *,
+    config: LearnConfig,
+    support: Support,
+) -> Imagined:
+  """Unrolls a world without chance; see `ImagineFn`."""
+  del support  # Values are judged at latents alone.
+  latent = networks.represent(seen.observation[:, 0])
+  latents, moves, num_moves = [latent], [], targets.reward.shape[1]
+  state = networks.reward.begin(latent) if num_moves else latent
+  for k in range(num_moves):
+    state = jax.tree.map(
+        lambda x: scale_gradient(x, config.unroll_gradient), state
+    )
+    state, *came = networks.dynamics(state, seen.action[:, k])
+    latents.append(networks.reward.latent(state))
+    moves.append(came)
+  rewards, continues = (
+      (jnp.stack(x, axis=1) for x in zip(*moves)) if moves else (None, None)
+  )
+  return Imagined(jnp.stack(latents, axis=1), rewards, continues, {}, {})
+
+
 def board_loss(
     networks: Predictor,
     trajectory: Trajectory,
@@ -33,6 +95,7 @@ def board_loss(
     *,
     config: LearnConfig,
     support: Support,
+    imagine: ImagineFn = imagine,
 ) -> tuple[Array, dict[str, Array]]:
   """The weighted sum of all terms.
 
@@ -43,24 +106,15 @@ def board_loss(
     weights: importance of each sequence, `[B]`.
     config: the weights of the terms.
     support: of value and reward.
+    imagine: how the networks are unrolled, and what they learn by that.
 
   Returns:
     The loss `[]`, and its terms and the value errors `value_error` `[B]`.
   """
   num_moves = targets.reward.shape[1]  # U
   seen = jax.tree.map(lambda x: x[:, : num_moves + 1], trajectory)
-  latent = networks.represent(seen.observation[:, 0])
-  latents, rewards, continues = [latent], [], []
-  state = networks.reward.begin(latent) if num_moves else latent
-  for k in range(num_moves):
-    state = jax.tree.map(
-        lambda x: scale_gradient(x, config.unroll_gradient), state
-    )
-    state, reward, goes_on = networks.dynamics(state, seen.action[:, k])
-    latents.append(networks.reward.latent(state))
-    rewards.append(reward)
-    continues.append(goes_on)
-  latents = jnp.stack(latents, axis=1)  # [B, U + 1, D]
+  imagined = imagine(networks, seen, targets, config=config, support=support)
+  latents = imagined.latents
   batch = latents.shape[:2]
   # As rows: over two axes, a normalisation's gradient takes CPUs twice as long.
   policy_logits, value_logits = jax.tree.map(
@@ -90,11 +144,11 @@ def board_loss(
   }
   if num_moves:
     reward = optax.softmax_cross_entropy(
-        jnp.stack(rewards, axis=1),
+        imagined.rewards,
         support.to_probs(networks.reward.taught(targets.reward)),
     )
     goes_on = optax.sigmoid_binary_cross_entropy(
-        jnp.stack(continues, axis=1), targets.continues
+        imagined.continues, targets.continues
     )
     legal = optax.sigmoid_binary_cross_entropy(
         networks.legal_logits(latents[:, 1:]), 1.0 - seen.invalid[:, 1:]
@@ -111,9 +165,11 @@ def board_loss(
         _consistency(networks, latents, seen.observation),
         targets.policy_mask[:, 1:],
     )
+  terms |= {name: average(*term) for name, term in imagined.terms.items()}
   loss = sum(terms.values())
   root_value = support.to_scalar(value_logits[:, 0])
   metrics = {"loss": loss, **{f"loss/{k}": v for k, v in terms.items()}}
+  metrics |= imagined.metrics
   metrics["value_error"] = jnp.abs(root_value - targets.value[:, 0])
   return loss, metrics
 

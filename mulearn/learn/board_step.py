@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -9,9 +10,8 @@ import optax
 
 from mulearn.config import LearnConfig
 from mulearn.env.symmetry import Symmetries
-from mulearn.learn import target_network
+from mulearn.learn import board_losses, target_network
 from mulearn.learn.augment import augment
-from mulearn.learn.board_losses import board_loss, was_explored
 from mulearn.learn.optimizer import unless_broken
 from mulearn.learn.targets import corrected_horizon, make_targets
 from mulearn.model.board_networks import with_kernels_in
@@ -32,7 +32,10 @@ class BoardLearner:
     symmetries: of the board; None without any.
     dtype: of the networks' matrices in the loss; parameters stay float32.
     axis: over which gradients are averaged; None on one shard.
+    imagine: how the model is unrolled; the class says so.
   """
+
+  imagine: ClassVar[board_losses.ImagineFn] = staticmethod(board_losses.imagine)
 
   optimizer: optax.GradientTransformation
   config: LearnConfig
@@ -76,15 +79,17 @@ class BoardLearner:
         unroll_steps=self.config.unroll_steps,
         td_steps=self.config.td_steps,
         trace_decay=self.config.trace_decay,
-        explored=was_explored(trajectory, self.config.explored_below),
+        explored=board_losses.was_explored(
+            trajectory, self.config.explored_below
+        ),
         horizon=self._horizon(state, trajectory),
     )
 
     def loss(params: PyTree) -> tuple[Array, dict[str, Array]]:
       networks = with_kernels_in(params, self.dtype)
-      return board_loss(
+      return board_losses.board_loss(
           networks, trajectory, targets, weights,
-          config=self.config, support=self.support,
+          config=self.config, support=self.support, imagine=self.imagine,
       )  # fmt: skip
 
     return loss

@@ -3,7 +3,9 @@
 from mulearn.config import Config
 from mulearn.env.base import PackageNotFoundError
 from mulearn.learn.board_step import BoardLearner
+from mulearn.learn.chance_losses import ChanceLearner
 
+WORLDS = ("world", "stochastic")
 ON_POLICY = ("ppo", "a2c")
 
 
@@ -14,7 +16,7 @@ def learner_class(kind: str) -> type[BoardLearner]:
     PackageNotFoundError: a baseline without rlax.
   """
   if kind not in ("ppo", "a2c", "dqn"):
-    return BoardLearner
+    return ChanceLearner if kind == "stochastic" else BoardLearner
   try:
     from mulearn.learn.a2c import A2cLearner
     from mulearn.learn.dqn import DqnLearner
@@ -33,7 +35,7 @@ def check(config: Config) -> None:
   _check_games_of_others(config)
   _check_correction(config)
   kind, learn = config.model.kind, config.learn
-  if kind in ("world", "simulator"):
+  if kind in (*WORLDS, "simulator"):
     return
   if learn.unroll_steps:
     raise ValueError(
@@ -68,7 +70,14 @@ def _check_on_policy(config: Config) -> None:
 
 def _check_learned_world(config: Config) -> None:
   """Raises a ValueError where what needs a learned world has none."""
-  if config.model.kind == "world":
+  prefix, channels = config.model.prefix_moves, config.model.channels
+  if config.model.kind == "stochastic" and (prefix or channels):
+    raise ValueError(
+        f"model.prefix_moves is {prefix} and model.channels {channels}, but"
+        " model.kind is 'stochastic', whose networks have neither a memory nor"
+        " convolutions: set both to 0."
+    )
+  if config.model.kind in WORLDS:
     return
   for name, value, why in (
       (
@@ -105,7 +114,7 @@ def _check_learned_world(config: Config) -> None:
 def _check_correction(config: Config) -> None:
   """Raises a ValueError where no move that is learned from has an age."""
   steps, kind = config.learn.correction_steps, config.model.kind
-  if steps and (config.replay.data or kind not in ("world", "simulator")):
+  if steps and (config.replay.data or kind not in (*WORLDS, "simulator")):
     raise ValueError(
         f"learn.correction_steps is {steps}, but model.kind is {kind!r} and"
         f" replay.data {config.replay.data!r}: it shortens the returns of moves"

@@ -234,12 +234,3 @@ def with_kernels_in(networks: Predictor, dtype: str) -> Predictor:
   twice as fast in bfloat16.
   """
   return jax.tree.map(lambda x: x.astype(dtype) if x.ndim == 2 else x, networks)
-
-
-NETWORKS: dict[str, type[Predictor]] = {
-    "simulator": Predictor,
-    "world": Imaginer,
-    "ppo": Predictor,
-    "a2c": Predictor,
-    "dqn": Predictor,  # Its policy head says Q-values.
-}

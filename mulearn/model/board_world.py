@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from mulearn.model.board_networks import Imaginer
 from mulearn.model.support import Support
-from mulearn.types import Array, Node
+from mulearn.types import Array, Node, PyTree
 
 
 class BoardObservation(NamedTuple):
@@ -66,7 +66,10 @@ class BoardWorldModel:
   def step(self, rng_key: Array, state: Array, action: Array) -> Node:
     """Imagines `action` `[B]`; see `model.base.Model`."""
     del rng_key  # Nothing is sampled.
-    state, said, goes_on = self.networks.dynamics(state, action)
+    return self._imagined(*self.networks.dynamics(state, action))
+
+  def _imagined(self, state: PyTree, said: Array, goes_on: Array) -> Node:
+    """The node of states `[B, ...]`; see `Imaginer.dynamics`."""
     state, reward = self.networks.reward.settle(
         state, self.support.to_scalar(said)
     )

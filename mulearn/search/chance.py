@@ -3,7 +3,8 @@
 Antonoglou et al. 2022, "Planning in stochastic environments with a learned
 model", https://openreview.net/forum?id=X6D9bAHhBQ1: at an afterstate the outcome
 is taken whose visits are furthest behind its odds, so that the mean over visits is
-an expectation. It needs no luck: after n visits no outcome is off by more than one.
+an expectation. It needs no luck: no outcome is ever a whole visit behind (it is how
+d'Hondt shares out seats).
 """
 
 from collections.abc import Callable

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
 import mctx
+import numpy as np
 
 from mulearn.config import SearchConfig
 from mulearn.model.base import Model
@@ -240,10 +241,12 @@ def improved_value(plan: Plan) -> Array:
   tree = plan.tree
   if tree is None:
     return plan.value
-  visited = tree.children_visits[:, 0] > 0
+  # Where chance has more outcomes than there are actions, slots are left over.
+  root = np.s_[:, 0, : plan.policy.shape[1]]
+  visited = tree.children_visits[root] > 0
   q_values = (
-      tree.children_rewards[:, 0]
-      + tree.children_discounts[:, 0] * tree.children_values[:, 0]
+      tree.children_rewards[root]
+      + tree.children_discounts[root] * tree.children_values[root]
   )
   weights = jnp.where(visited, plan.policy, 0.0)
   total = jnp.sum(weights, axis=-1)
