@@ -32,7 +32,7 @@ def get_config(arm: str = "2048_stochastic") -> Config:
 
 
 def _2048(config: Config) -> None:
-  config.num_steps, config.eval_every = 98_304, 24_576
+  config.num_steps, config.eval_every = 49_152, 12_288
   config.env.step_limit = 2000
   config.model.width = 64
   config.model.max_return = 20_000.0
