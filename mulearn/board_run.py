@@ -16,6 +16,7 @@ from mulearn.act import self_play
 from mulearn.act.board_agent import (
     BoardAgent,
     BoardSettings,
+    action_size,
     make_environment,
     make_networks,
 )
@@ -231,11 +232,13 @@ def _check_game(config: Config) -> None:
         f" {config.env.name!r} is a game of two, whose rewards do not add up: set"
         " it to 0."
     )
-  if not environment.num_actions:
+  is_continuous = not environment.num_actions
+  if is_continuous != (config.model.kind == "sampled"):
     raise ValueError(
-        f"config.env.name is {config.env.name!r}, whose actions are continuous;"
-        " no agent here chooses among those yet. The game alone can be stepped:"
-        " mulearn.env.solo."
+        f"config.env.name is {config.env.name!r}, whose actions are"
+        f" {'continuous' if is_continuous else 'counted'}, but model.kind is"
+        f" {config.model.kind!r}: kind 'sampled' is for continuous actions, and"
+        " every other for those that can be counted."
     )
 
 
@@ -378,19 +381,21 @@ def _example_move(config: Config) -> Trajectory:
       lambda key: environment.observation(environment.init(key)),
       jax.random.key(0),
   )
-  actions = jnp.zeros(environment.num_actions)
+  size, num_samples = action_size(environment), config.model.num_samples
+  slots = jnp.zeros(num_samples if size else environment.num_actions)
   scalar, no = jnp.zeros(()), jnp.zeros((), bool)
   return Trajectory(
       observation=jnp.zeros(view.shape, view.dtype),
-      prior_logits=actions,
-      invalid=actions.astype(bool),
-      policy=actions,
-      improvement=actions,
+      prior_logits=slots,
+      invalid=slots.astype(bool),
+      policy=slots,
+      improvement=slots,
       value=scalar,
-      action=jnp.zeros((), jnp.int32),
+      action=jnp.zeros(size) if size else jnp.zeros((), jnp.int32),
       reward=scalar,
       discount=scalar,
       truncated=no,
       held_out=no,
       born=jnp.int32(0) if config.learn.correction_steps else None,
+      actions=jnp.zeros((num_samples, size)) if size else None,
   )

@@ -51,8 +51,8 @@ class ModelConfig:
   """The learned world."""
 
   kind: str = "world"  # world (MuZero) or, on the device, simulator
-  # (AlphaZero), stochastic (a world with chance) or a baseline that does not
-  # search: ppo, a2c, dqn
+  # (AlphaZero), stochastic (a world with chance), sampled (a world with
+  # continuous actions) or a baseline that does not search: ppo, a2c, dqn
   num_codes: int = 32  # of chance, that a stochastic world tells apart
   width: int = 128  # of the latent and of every hidden layer
   channels: int = 0  # of the convolutions of a world that sees pictures, on the
@@ -68,6 +68,12 @@ class ModelConfig:
   max_return: float = 2.0  # the support covers [-max_return, max_return]
   dtype: str = "float32"  # of the matrices of boards, in search and loss;
   # bfloat16 is faster where the processor has it
+  num_samples: int = 16  # actions that each node of kind sampled draws
+  proposal: str = "tanh_gaussian"  # that they are drawn from, or discretised
+  num_action_bins: int = 11  # of each dimension, where they are discretised
+  proposal_temperature: float = (
+      1.0  # above 1, drawn more widely than the policy
+  )
   layer: int = 20  # of the language model, whose states embed a phrase
 
 

@@ -53,6 +53,7 @@ class Plan(NamedTuple):
       invalid, `[B, K]`.
     value: the root's value after search, `[B]`.
     tree: the whole mctx tree, for pictures and for models that explore.
+    actions: what each slot of the root stands for, as in `Node`.
   """
 
   slot: Array
@@ -61,6 +62,7 @@ class Plan(NamedTuple):
   improvement: Array
   value: Array
   tree: PyTree
+  actions: PyTree = None
 
 
 class Trajectory(NamedTuple):
@@ -85,6 +87,8 @@ class Trajectory(NamedTuple):
       the trust in the language prior is fitted, `[B, T]`.
     born: optimiser steps made before the move was, `[B, T]`; None where no
       target depends on it.
+    actions: what each slot stood for, `[B, T, K, ...]`; None where that is
+      always the same or can be told from the observation.
   """
 
   observation: PyTree
@@ -99,6 +103,7 @@ class Trajectory(NamedTuple):
   truncated: Array
   held_out: Array
   born: Array | None = None
+  actions: PyTree = None
 
 
 class Targets(NamedTuple):

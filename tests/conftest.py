@@ -207,8 +207,7 @@ def board_config():
         self_play=c.SelfPlayConfig(num_plies=4, opening_plies=3),
         replay=c.ReplayConfig(capacity=64, batch_size=4, min_size=32),
         learn=c.LearnConfig(
-            unroll_steps=2 if kind in ("world", "stochastic") else 0,
-            td_steps=2,
+            unroll_steps=0 if kind == "simulator" else 2, td_steps=2,
             warmup_steps=2, discount=1.0, updates_per_env_step=0.125,
             explored_below=0.5,
         ),

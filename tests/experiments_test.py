@@ -55,6 +55,7 @@ _BOARDS = {  # One run a command.
         for game in ("2048", "dice")
         for kind in ("muzero", "stochastic")
     ],
+    "sampled": ["pendulum", "pendulum_discretised"],
     "unplugged": ["bc_0", "bc_1", "bc_5", "crr", "reanalyse"],
 }  # fmt: skip
 _EXACT = {  # A `run.py`, tested beside this file.
@@ -142,6 +143,7 @@ def test_a_shipped_run_on_a_board_is_sound(name, arm):
   is_muzero = algorithm == "muzero" or name in ("atari", "unplugged")
   kind = algorithm if algorithm in _NAMED_ALIKE else "simulator"
   kind = "world" if is_muzero else kind
+  kind = "sampled" if name == "sampled" else kind
   assert config.model.kind == kind
   assert config.learn.unroll_steps == 0 or kind in learners.WORLDS
   learners.check(config)

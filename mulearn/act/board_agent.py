@@ -1,7 +1,7 @@
 """The agent of a board: networks, model and search as one thing that plans.
 
-The two kinds of model differ in what they read at the root and in nothing else:
-the rules need the state, a learned world the view of it. Games of one player
+The kinds of model differ in what they read at the root and in nothing else: the
+rules need the state, a learned world the view of it. Games of one player
 are boards, too; a baseline plays without a search (`act.bare`).
 """
 
@@ -21,6 +21,7 @@ from mulearn.env.base import Environment
 from mulearn.model import value_prefix
 from mulearn.model.base import Model
 from mulearn.model.board_networks import (
+    ContinuousImaginer,
     Imaginer,
     Predictor,
     with_kernels_in,
@@ -30,6 +31,7 @@ from mulearn.model.chance import Alternating
 from mulearn.model.chance_networks import ChanceImaginer
 from mulearn.model.chance_world import ChanceWorldModel
 from mulearn.model.picture_networks import PictureImaginer
+from mulearn.model.sampled_world import SampledWorldModel
 from mulearn.model.simulator import SimulatorModel
 from mulearn.model.support import Support
 from mulearn.parallel.mesh import AxisName, make_mesh
@@ -42,6 +44,7 @@ PlanFn = Callable[[Array, PyTree], Plan]
 NETWORKS: dict[str, type[Predictor]] = {
     "simulator": Predictor,
     "world": Imaginer,
+    "sampled": ContinuousImaginer,
     "stochastic": ChanceImaginer,
     "ppo": Predictor,
     "a2c": Predictor,
@@ -71,6 +74,11 @@ def make_environment(name: str) -> Environment:
   return games[name]()
 
 
+def action_size(environment: Environment) -> int:
+  """D of continuous actions `[D]`; 0 where actions can be counted."""
+  return getattr(environment, "action_size", 0)
+
+
 def make_networks(config: Config, rng_key: Array) -> Predictor:
   """Fresh parameters for the config's kind of model; consumes the key."""
   if config.model.kind not in NETWORKS:
@@ -92,7 +100,7 @@ def make_networks(config: Config, rng_key: Array) -> Predictor:
     networks = NETWORKS[config.model.kind](
         config.model,
         observation_size=int(np.prod(environment.observation_shape)),
-        num_actions=environment.num_actions,
+        num_actions=environment.num_actions or action_size(environment),
         rngs=rngs,
     )
   if config.model.prefix_moves:
@@ -107,12 +115,15 @@ class BoardSettings:
 
   Attributes:
     environment: the rules.
-    kind: of the model, "simulator", "world" or "stochastic", or a baseline.
+    kind: of the model: "simulator", "world", "stochastic", "sampled", or a
+      baseline.
     support: of the categorical values.
     discount: of one move.
     search: the numbers of search.
     dtype: of the networks' matrices while searching.
     epsilon: how often the boldest lane of a baseline strays.
+    num_samples: K of kind "sampled".
+    temperature: of its proposal.
   """
 
   environment: Environment
@@ -122,6 +133,8 @@ class BoardSettings:
   search: SearchConfig
   dtype: str
   epsilon: float
+  num_samples: int
+  temperature: float
 
   @classmethod
   def from_config(cls, config: Config) -> "BoardSettings":
@@ -134,11 +147,21 @@ class BoardSettings:
         search=config.search,
         dtype=config.model.dtype,
         epsilon=config.self_play.epsilon,
+        num_samples=config.model.num_samples,
+        temperature=config.model.proposal_temperature,
     )
 
   def model(self, networks: Predictor) -> Model:
     """The model that these parameters make."""
     networks = with_kernels_in(networks, self.dtype)
+    if isinstance(networks, ContinuousImaginer):
+      return SampledWorldModel(
+          networks,
+          self.support,
+          self.discount,
+          self.num_samples,
+          self.temperature,
+      )
     if not isinstance(networks, Imaginer):
       return SimulatorModel(
           networks, self.environment, self.support, self.discount

@@ -14,6 +14,7 @@ from mulearn.act.board_agent import PlanFn
 from mulearn.config import SelfPlayConfig
 from mulearn.env.base import Environment
 from mulearn.search import plan as plan_lib
+from mulearn.search.recurrent import select_action
 from mulearn.types import Array, Plan, PyTree, Trajectory
 
 
@@ -67,7 +68,7 @@ def play(
   Args:
     lanes: as `start` or the last call left them.
     rng_key: consumed, one part a ply.
-    plan: (rng_key, states `[B]`) -> `Plan`, with K = A.
+    plan: (rng_key, states `[B]`) -> `Plan`.
     environment: the rules.
     step_limit: moves until a game is cut.
     config: openings, temperature, number of plies.
@@ -82,8 +83,11 @@ def play(
   ) -> tuple[Lanes, tuple[Trajectory, Array]]:
     plan_key, move_key, start_key = jax.random.split(rng_key, 3)
     searched = plan(plan_key, lanes.state)
-    action = _choose(move_key, lanes, searched, environment, config)
-    after, move = _step(environment, lanes, searched, action, step_limit)
+    invalid = _invalid(environment, lanes, searched)
+    action = _choose(move_key, lanes, searched, invalid, config)
+    after, move = _step(
+        environment, lanes, searched, invalid, action, step_limit
+    )
     fresh = start(environment, start_key, action.shape[0], config)
     is_new = (move.discount == 0.0) | move.truncated
     lanes = jax.tree.map(lambda a, b: _where(is_new, a, b), fresh, after)
@@ -104,27 +108,35 @@ def play(
   return lanes, moves, counts
 
 
+def _invalid(environment: Environment, lanes: Lanes, plan: Plan) -> Array:
+  """Which slots may not be chosen, `[B, K]`; what was sampled may be."""
+  if plan.actions is not None:
+    return jnp.zeros(plan.policy.shape, bool)
+  return jax.vmap(environment.invalid)(lanes.state)
+
+
 def _choose(
     rng_key: Array,
     lanes: Lanes,
     plan: Plan,
-    environment: Environment,
+    invalid: Array,
     config: SelfPlayConfig,
 ) -> Array:
   """Random in the opening, then drawn from the policy, then as searched."""
   random_key, policy_key = jax.random.split(rng_key)
-  invalid = jax.vmap(environment.invalid)(lanes.state)
   random = jax.random.categorical(random_key, jnp.where(invalid, -jnp.inf, 0.0))
   logits = jnp.log(jnp.where(invalid, 0.0, plan.policy))
   drawn = jax.random.categorical(policy_key, logits / config.temperature)
-  action = jnp.where(lanes.ply < config.temperature_plies, drawn, plan.action)
-  return jnp.where(lanes.ply < lanes.num_random, random, action)
+  slot = jnp.where(lanes.ply < config.temperature_plies, drawn, plan.slot)
+  slot = jnp.where(lanes.ply < lanes.num_random, random, slot)
+  return select_action(plan.actions, slot)
 
 
 def _step(
     environment: Environment,
     lanes: Lanes,
     plan: Plan,
+    invalid: Array,
     action: Array,
     step_limit: int,
 ) -> tuple[Lanes, Trajectory]:
@@ -139,7 +151,7 @@ def _step(
   move = Trajectory(
       observation=jax.vmap(environment.observation)(before),
       prior_logits=jnp.zeros(plan.policy.shape),
-      invalid=jax.vmap(environment.invalid)(before),
+      invalid=invalid,
       policy=plan.policy,
       improvement=plan.improvement,
       value=plan_lib.improved_value(plan),
@@ -148,6 +160,7 @@ def _step(
       discount=jnp.where(over, 0.0, turn),
       truncated=(ply >= step_limit) & ~over,
       held_out=jnp.zeros(over.shape, bool),
+      actions=plan.actions,
   )
   return Lanes(state, ply, lanes.num_random, lanes.earned + reward), move
 

@@ -13,7 +13,6 @@ import optax
 
 from mulearn.config import LearnConfig
 from mulearn.learn.losses import consistency, scale_gradient
-from mulearn.model.base import mask_logits
 from mulearn.model.board_networks import Imaginer, Predictor
 from mulearn.model.support import Support
 from mulearn.types import Array, Targets, Trajectory
@@ -21,9 +20,12 @@ from mulearn.types import Array, Targets, Trajectory
 
 def was_explored(trajectory: Trajectory, share: float) -> Array:
   """True where a move had less than `share` of the policy's mode, `[B, T]`."""
-  taken = jnp.take_along_axis(
-      trajectory.policy, trajectory.action[..., None], axis=-1
-  )[..., 0]
+  action, actions = trajectory.action, trajectory.actions
+  if actions is None:
+    is_taken = jax.nn.one_hot(action, trajectory.policy.shape[-1])
+  else:
+    is_taken = jnp.all(actions == action[:, :, None], axis=-1)
+  taken = jnp.sum(trajectory.policy * is_taken, axis=-1)
   return taken < share * jnp.max(trajectory.policy, axis=-1)
 
 
@@ -125,7 +127,7 @@ def board_loss(
   def average(x: Array, mask: Array) -> Array:
     return jnp.sum(x * mask * weights[:, None]) / mask.size
 
-  log_probs = jax.nn.log_softmax(mask_logits(policy_logits, seen.invalid))
+  log_probs = networks.log_policy(policy_logits, seen.invalid, seen.actions)
   # The policy's entropy is no part of the gradient, but makes 0 the best.
   policy = jnp.sum(
       jnp.where(
@@ -150,16 +152,18 @@ def board_loss(
     goes_on = optax.sigmoid_binary_cross_entropy(
         imagined.continues, targets.continues
     )
-    legal = optax.sigmoid_binary_cross_entropy(
-        networks.legal_logits(latents[:, 1:]), 1.0 - seen.invalid[:, 1:]
-    ).mean(axis=-1)
     terms |= {
         "reward": config.reward_weight * average(reward, targets.reward_mask),
         "continues": config.continue_weight
         * average(goes_on, targets.reward_mask),
-        "legal": config.admissible_weight
-        * average(legal, targets.policy_mask[:, 1:]),
     }
+  if num_moves and seen.actions is None:  # What was sampled is legal.
+    legal = optax.sigmoid_binary_cross_entropy(
+        networks.legal_logits(latents[:, 1:]), 1.0 - seen.invalid[:, 1:]
+    ).mean(axis=-1)
+    terms["legal"] = config.admissible_weight * average(
+        legal, targets.policy_mask[:, 1:]
+    )
   if config.consistency_weight:
     terms["consistency"] = config.consistency_weight * average(
         _consistency(networks, latents, seen.observation),

@@ -84,7 +84,8 @@ class Program:
     """What these networks find at stored moves `[M]` of a shard."""
     observation = BoardObservation(moves.observation, moves.invalid)
     model = self.settings.model(networks)
-    root = model.root(rng_key, observation, moves.prior_logits)
+    root_key, rng_key = jax.random.split(rng_key)
+    root = model.root(root_key, observation, moves.prior_logits)
     if self.teacher == "critic":
       scale = self.advantage_scale
       return crr.teach(model, rng_key, root, moves.action, scale=scale)
@@ -101,6 +102,7 @@ class Program:
         "policy": plan.policy,
         "improvement": plan.improvement,
         "value": improved_value(plan),
+        "actions": plan.actions,
     }
 
 

@@ -5,7 +5,7 @@ from mulearn.env.base import PackageNotFoundError
 from mulearn.learn.board_step import BoardLearner
 from mulearn.learn.chance_losses import ChanceLearner
 
-WORLDS = ("world", "stochastic")
+WORLDS = ("world", "stochastic", "sampled")
 ON_POLICY = ("ppo", "a2c")
 
 
@@ -127,6 +127,12 @@ def _check_games_of_others(config: Config) -> None:
   if learn.teacher not in ("search", "critic"):
     raise ValueError(
         f"learn.teacher is {learn.teacher!r}; it must be search or critic."
+    )
+  if kind == "sampled" and (config.replay.data or learn.teacher == "critic"):
+    raise ValueError(
+        f"replay.data is {config.replay.data!r} and learn.teacher"
+        f" {learn.teacher!r}, but model.kind is 'sampled', which learns from"
+        " its own games by search: set them to '' and 'search'."
     )
   if config.replay.data and kind in ON_POLICY:
     raise ValueError(

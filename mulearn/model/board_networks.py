@@ -1,8 +1,9 @@
 """The networks of a board: what a position is worth, and what a move leads to.
 
 `Predictor` judges positions and is all that AlphaZero needs. `Imaginer` adds
-the move from latent to latent that makes it MuZero. Perceptrons throughout: on
-small boards and CPUs they are many times cheaper than convolutions.
+the move from latent to latent that makes it MuZero, `ContinuousImaginer` takes
+moves that are no numbers of a list. Perceptrons throughout: on small boards and
+CPUs they are many times cheaper than convolutions.
 """
 
 import functools
@@ -14,6 +15,8 @@ from jax.experimental import layout
 import jax.numpy as jnp
 
 from mulearn.config import ModelConfig
+from mulearn.model.base import mask_logits
+from mulearn.model.proposal import PROPOSALS
 from mulearn.types import Array, PyTree
 
 _ZEROS = nnx.initializers.zeros_init()  # Untrained, a head has no opinion.
@@ -158,6 +161,20 @@ class Predictor(nnx.Module):
     hidden = self.judge(latent)
     return self.policy(hidden), self.value(hidden)
 
+  def log_policy(self, outputs: Array, invalid: Array, actions: Any) -> Array:
+    """Log-probabilities of the slots of nodes.
+
+    Args:
+      outputs: of the policy head, `[..., A]`.
+      invalid: `[..., K]`.
+      actions: what slots stand for; here they are the actions, K = A.
+
+    Returns:
+      Log-probabilities `[..., K]`.
+    """
+    del actions
+    return jax.nn.log_softmax(mask_logits(outputs, invalid))
+
 
 class Imaginer(Predictor):
   """A `Predictor` that also imagines moves."""
@@ -225,6 +242,46 @@ class Imaginer(Predictor):
   def legal_logits(self, latent: Array) -> Array:
     """Logits `[..., A]` that each action is legal at latents `[..., D]`."""
     return self.legal(latent)
+
+
+class ContinuousImaginer(Imaginer):
+  """An `Imaginer` whose moves are vectors in `[-1, 1]^D`, all of them legal.
+
+  What its policy head says are the numbers of `proposal`.
+  """
+
+  def __init__(
+      self,
+      config: ModelConfig,
+      *,
+      observation_size: int,
+      num_actions: int,
+      rngs: nnx.Rngs,
+  ):
+    """Draws the parameters; `num_actions` is D.
+
+    Raises:
+      ValueError: there is no such proposal.
+    """
+    if config.proposal not in PROPOSALS:
+      raise ValueError(
+          f"config.model.proposal is {config.proposal!r}; it must be one of"
+          f" {', '.join(PROPOSALS)}."
+      )
+    self.proposal = PROPOSALS[config.proposal](config)
+    super().__init__(
+        config,
+        observation_size=observation_size,
+        num_actions=self.proposal.num_outputs(num_actions),
+        rngs=rngs,
+    )
+    self.move = Linear(num_actions, config.width, rngs=rngs)
+    del self.legal
+
+  def log_policy(self, outputs: Array, invalid: Array, actions: Array) -> Array:
+    """Log-densities `[..., K]` of actions `[..., K, D]`; all are valid."""
+    del invalid
+    return self.proposal.log_prob(outputs, actions)
 
 
 def with_kernels_in(networks: Predictor, dtype: str) -> Predictor:

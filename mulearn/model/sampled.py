@@ -78,11 +78,25 @@ class WithReplacement:
     shape = (num_samples, log_beta.shape[0])
     slot = jax.random.categorical(rng_key, log_beta, shape=shape).T
     slot = jnp.sort(slot, axis=-1)
-    same = slot[:, :, None] == slot[:, None, :]
-    share = jnp.sum(same, axis=-1) / num_samples
-    repeats = jnp.any(same & jnp.tri(num_samples, k=-1, dtype=bool), axis=-1)
+    share, repeats = share_of_sample(slot[:, :, None] == slot[:, None, :])
     log_ratio = jnp.log(share) - jnp.take_along_axis(log_beta, slot, axis=1)
     return Sample(slot, log_ratio, repeats)
+
+
+def share_of_sample(same: Array) -> tuple[Array, Array]:
+  """What an action is of a sample that may hold it several times.
+
+  Args:
+    same: whether two draws are of one action, `[B, K, K]`.
+
+  Returns:
+    `beta_hat`, the share of the sample that is this action, `[B, K]`; and True
+    where an earlier draw stands for it, `[B, K]`.
+  """
+  num_samples = same.shape[-1]
+  share = jnp.sum(same, axis=-1) / num_samples
+  repeats = jnp.any(same & jnp.tri(num_samples, k=-1, dtype=bool), axis=-1)
+  return share, repeats
 
 
 def own_policy(node: Node) -> Array:

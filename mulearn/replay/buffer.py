@@ -208,12 +208,14 @@ def read(memory: PyTree, places: tuple[Array, Array]) -> Trajectory:
 
 
 def write(
-    memory: PyTree, places: tuple[Array, Array], **fields: Array
+    memory: PyTree, places: tuple[Array, Array], **fields: PyTree
 ) -> PyTree:
   """Replaces fields of the moves at lanes and times `[M]`; the rest stays."""
   moves = memory.experience
   changed = {
-      name: getattr(moves, name).at[places].set(value)
+      name: jax.tree.map(
+          lambda x, new: x.at[places].set(new), getattr(moves, name), value
+      )
       for name, value in fields.items()
   }
   return memory.replace(experience=moves._replace(**changed))

@@ -329,6 +329,7 @@ def plan_shard(
       improvement=_improvement(policy, root),
       value=output.search_tree.node_values[:, 0],
       tree=output.search_tree,
+      actions=root.actions,
   )
 
 

@@ -198,10 +198,3 @@ def test_a_config_that_no_baseline_can_use_says_so(kind, part, changes, says):
   config = dataclasses.replace(config, **{part: changed})
   with pytest.raises(ValueError, match=says):
     board_run.begin(config, key, key)
-
-
-def test_continuous_actions_are_refused():
-  config, key = _config("ppo"), jax.random.key(0)
-  env = dataclasses.replace(config.env, name="pendulum")
-  with pytest.raises(ValueError, match="'pendulum', whose actions are cont"):
-    board_run.begin(dataclasses.replace(config, env=env), key, key)

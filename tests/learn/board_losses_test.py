@@ -56,13 +56,21 @@ def _compiled(networks, trajectory, *, learn):
   )
 
 
-@pytest.mark.parametrize("kind", ["simulator", "world"])
+def _continuous() -> dict[str, jax.Array]:
+  """Nine slots that stand for vectors in [-1, 1]^9, of which one is played."""
+  shape = (3, LENGTH, 9, 9)
+  actions = jax.random.uniform(jax.random.key(7), shape, minval=-1.0)
+  return {"actions": actions, "action": actions[:, :, 4]}
+
+
+@pytest.mark.parametrize("kind", ["simulator", "world", "sampled"])
 def test_every_parameter_has_a_gradient(
     kind, board_config, make_board_networks
 ):
   config, networks = board_config(kind), make_board_networks(kind)
-  config.learn.consistency_weight = 1.0 if kind == "world" else 0.0
-  gradients = jax.grad(lambda n: _loss(config, n, _trajectory())[0])(networks)
+  config.learn.consistency_weight = 0.0 if kind == "simulator" else 1.0
+  moves = _trajectory(**(_continuous() if kind == "sampled" else {}))
+  gradients = jax.grad(lambda n: _loss(config, n, moves)[0])(networks)
   for path, leaf in jax.tree.leaves_with_path(gradients):
     assert np.isfinite(leaf).all() and np.abs(leaf).max() > 0.0, path
 
@@ -117,6 +125,25 @@ def test_the_best_policy_is_the_searched_one(board_config, make_board_networks):
   assert abs(same["loss/policy"]) < 1e-5 < other["loss/policy"]
 
 
+def test_sampled_actions_are_learned_by_their_density(
+    board_config, make_board_networks
+):
+  """At the root and where it was imagined; no move is asked to be legal."""
+  config, networks = board_config("sampled"), make_board_networks("sampled")
+  moves = _trajectory(**_continuous())
+  _, metrics = _loss(config, networks, moves)
+  assert "loss/legal" not in metrics
+  latent, expected = networks.represent(moves.observation[:, 0]), 0.0
+  for t in range(3):
+    outputs, _ = networks.predict(latent)
+    log_density = networks.proposal.log_prob(outputs, moves.actions[:, t])
+    policy = moves.policy[:, t]
+    surprise = jnp.where(policy > 0.0, jnp.log(policy) - log_density, 0.0)
+    expected += jnp.sum(policy * surprise) / 9
+    latent, _, _ = networks.dynamics(latent, moves.action[:, t])
+  np.testing.assert_allclose(metrics["loss/policy"], expected, rtol=1e-4)
+
+
 def test_what_comes_after_the_end_does_not_count(
     board_config, make_board_networks
 ):
@@ -148,3 +175,7 @@ def test_a_move_that_search_advised_against_was_explored():
   found = board_losses.was_explored(trajectory, 0.9)
   np.testing.assert_array_equal(found, [[False, True, True]])
   assert not board_losses.was_explored(trajectory, 0.0).any()
+  shown = jnp.arange(9.0)[None, None, :, None] * jnp.ones((1, 3, 9, 2))
+  moved = trajectory.action[..., None] * jnp.ones(2)
+  sampled = trajectory._replace(actions=shown, action=moved)
+  np.testing.assert_array_equal(board_losses.was_explored(sampled, 0.9), found)
