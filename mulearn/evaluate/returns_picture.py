@@ -110,7 +110,8 @@ def _finish(axes: mpl_axes.Axes, title: str) -> None:
   axes.set_title(title, fontsize=FONT_SIZE, color=INK, loc="left")
   axes.set_xlabel("steps, thousands", fontsize=FONT_SIZE, color=INK)
   axes.set_xlim(left=0)
-  axes.set_ylim(bottom=0)
+  if axes.dataLim.ymin >= 0:
+    axes.set_ylim(bottom=0)
   axes.xaxis.set_major_locator(ticker.MaxNLocator(5, steps=[1, 2, 5, 10]))
   axes.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
   axes.legend(

@@ -196,7 +196,7 @@ class Imaginer(Predictor):
     width = config.width
     # As loud as the latent: with flax's default, a sixteenth of it, the rules
     # of tic-tac-toe take five times as many updates to learn.
-    self.move = nnx.Embed(
+    self.move: nnx.Embed | Linear = nnx.Embed(
         num_actions,
         width,
         embedding_init=nnx.initializers.normal(1.0),

@@ -25,13 +25,15 @@ def test_every_seed_and_their_mean_is_a_line(tmp_path, monkeypatch):
   games = {
       "cart-pole": {"ppo": [_curve(10.0, 500.0), _curve(20.0, 400.0)]},
       "Breakout": {"dqn": [_curve(0.5, 7.0)]},
+      "pendulum": {"sampled": [_curve(-900.0, -150.0)]},
   }
-  returns_picture.draw_returns(
-      tmp_path / "returns.png", games, {"cart-pole": 475.0, "Breakout": 20.0}
-  )
+  figures = {"cart-pole": 475.0, "Breakout": 20.0, "pendulum": -250.0}
+  returns_picture.draw_returns(tmp_path / "returns.png", games, figures)
   lines = [list(line.get_ydata()) for line in drawn]
   for expected in ([10.0, 500.0], [20.0, 400.0], [15.0, 450.0], [0.5, 7.0]):
     assert expected in lines
+  assert drawn[0].axes.get_ylim()[0] == 0.0
+  assert drawn[-1].axes.get_ylim()[0] < -900.0
   svg = (tmp_path / "returns.svg").read_text()
   for words in ("cart-pole", "Breakout", "ppo, 2 seeds", "dqn, 1 seed"):
     assert f"<!-- {words} -->" in svg
