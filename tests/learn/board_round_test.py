@@ -68,11 +68,10 @@ def test_a_stored_move_is_searched_as_its_position_was(
       check_vma=False,
   )
   found = jax.jit(search_again)(networks, KEY, moves)
-  root = program.settings.root(networks, KEY, states)
-  plan = program.settings.plan_from(
+  plan = program.settings.plan(
       networks,
       KEY,
-      root,
+      states,
       num_simulations=4,
       deterministic=False,
       mesh=program.mesh,
