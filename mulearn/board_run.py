@@ -232,13 +232,11 @@ def _check_game(config: Config) -> None:
         f" {config.env.name!r} is a game of two, whose rewards do not add up: set"
         " it to 0."
     )
-  is_continuous = not environment.num_actions
-  if is_continuous != (config.model.kind == "sampled"):
+  if (not environment.num_actions) != (config.model.kind == "sampled"):
     raise ValueError(
-        f"config.env.name is {config.env.name!r}, whose actions are"
-        f" {'continuous' if is_continuous else 'counted'}, but model.kind is"
-        f" {config.model.kind!r}: kind 'sampled' is for continuous actions, and"
-        " every other for those that can be counted."
+        f"config.env.name is {config.env.name!r}, model.kind"
+        f" {config.model.kind!r}: games with continuous actions, and no others,"
+        " are played by kind 'sampled'."
     )
 
 
@@ -381,8 +379,8 @@ def _example_move(config: Config) -> Trajectory:
       lambda key: environment.observation(environment.init(key)),
       jax.random.key(0),
   )
-  size, num_samples = action_size(environment), config.model.num_samples
-  slots = jnp.zeros(num_samples if size else environment.num_actions)
+  size, num_slots = action_size(environment), environment.num_actions
+  slots = jnp.zeros(config.model.num_samples if size else num_slots)
   scalar, no = jnp.zeros(()), jnp.zeros((), bool)
   return Trajectory(
       observation=jnp.zeros(view.shape, view.dtype),
@@ -397,5 +395,5 @@ def _example_move(config: Config) -> Trajectory:
       truncated=no,
       held_out=no,
       born=jnp.int32(0) if config.learn.correction_steps else None,
-      actions=jnp.zeros((num_samples, size)) if size else None,
+      actions=jnp.zeros((*slots.shape, size)) if size else None,
   )

@@ -57,7 +57,7 @@ def test_what_was_sampled_is_done_remembered_and_learned(board_config):
 def test_actions_and_agent_have_to_fit(board_config, name, kind):
   config, key = board_config(kind), jax.random.key(0)
   config.env.name = name
-  with pytest.raises(ValueError, match=f"'{name}', whose actions are co.*kind"):
+  with pytest.raises(ValueError, match=f"'{name}', model.kind '{kind}': games"):
     board_run.begin(config, key, key)
 
 

@@ -128,11 +128,13 @@ def _check_games_of_others(config: Config) -> None:
     raise ValueError(
         f"learn.teacher is {learn.teacher!r}; it must be search or critic."
     )
-  if kind == "sampled" and (config.replay.data or learn.teacher == "critic"):
+  data, channels = config.replay.data, config.model.channels
+  if kind == "sampled" and (data or channels or learn.teacher == "critic"):
     raise ValueError(
-        f"replay.data is {config.replay.data!r} and learn.teacher"
-        f" {learn.teacher!r}, but model.kind is 'sampled', which learns from"
-        " its own games by search: set them to '' and 'search'."
+        f"replay.data is {data!r}, learn.teacher {learn.teacher!r} and"
+        f" model.channels {channels}, but model.kind is 'sampled', which learns"
+        " from its own games by search and sees numbers: set them to '',"
+        " 'search' and 0."
     )
   if config.replay.data and kind in ON_POLICY:
     raise ValueError(
