@@ -44,7 +44,10 @@ _BOARDS = {  # One run a command.
     "connect_four": ["muzero", "alphazero"],
     "hex": [f"hex_{n}_{kind}" for n in (3, 4) for kind in ("alphazero", "muzero")],
     "gumbel_low_simulations": ["gumbel_2", "gumbel_4", "gumbel_16", "puct_4"],
-    "hex_scaling": [f"hex_{n}_{w}" for n in (3, 4) for w in (4, 8, 16, 32, 64)],
+    "hex_scaling": [
+        f"hex_{n}_{w}{by}" for n in (3, 4) for w in (4, 8, 16, 32, 64)
+        for by in ("", "_n16")
+    ],
     "floor": [
         "cartpole_ppo", "cartpole_dqn", "cartpole_a2c", "cartpole_muzero",
         "breakout_ppo",

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from experiments.hex_scaling import scaling
-from experiments.hex_scaling.config import NUM_STEPS, WIDTHS, get_config
+from experiments.hex_scaling.config import NUM_STEPS, WIDTHS
 from experiments.hex_scaling.rate import PERFECT, SIMULATIONS, Counts
 from experiments.hex_scaling.scaling import Agents
 from mulearn.evaluate import curves, ratings
@@ -240,11 +240,14 @@ def _draw_ways(axes: Any, rows: np.ndarray) -> None:
     )
 
 
-def fit_all(folder: pathlib.Path, num_resamples: int) -> dict[str, Any]:
+def fit_all(
+    folder: pathlib.Path, learned: int, num_resamples: int
+) -> dict[str, Any]:
   """Reads what `rate.py` wrote, fits, and draws.
 
   Args:
     folder: of its files.
+    learned: simulations that the runs learned from.
     num_resamples: of seeds.
 
   Returns:
@@ -269,8 +272,7 @@ def fit_all(folder: pathlib.Path, num_resamples: int) -> dict[str, Any]:
   def pooled(name: str, row: dict[str, Any]) -> float:
     return rated[f"{name}:{row['env_steps']}"]
 
-  learned = [get_config().search.num_simulations]
-  direct, pool = boards(alone, learned), boards(pooled, learned)
+  direct, pool = boards(alone, [learned]), boards(pooled, [learned])
   searched = boards(alone, SIMULATIONS)
   draw(folder / "scaling.png", direct, searched)
   return {
@@ -284,7 +286,9 @@ def fit_all(folder: pathlib.Path, num_resamples: int) -> dict[str, Any]:
 
 def run(options: argparse.Namespace) -> None:
   """Fits what a folder holds."""
-  text = json.dumps(fit_all(options.out, options.resamples), indent=1)
+  text = json.dumps(
+      fit_all(options.out, options.learned, options.resamples), indent=1
+  )
   (options.out / "scaling.json").write_text(text + "\n")
   print(text)
 
@@ -293,6 +297,7 @@ def parser() -> argparse.ArgumentParser:
   """Of the command line."""
   found = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
   found.add_argument("--out", type=pathlib.Path, required=True)
+  found.add_argument("--learned", type=int, default=4, help="simulations")
   found.add_argument("--resamples", type=int, default=200)
   found.set_defaults(run=run)
   return found

@@ -5,6 +5,9 @@ Three things are written for each board, and what is there is not done again:
 programs; `perfect_*.json`, every agent with several numbers of simulations against
 the player that never errs; `pool_*.json`, agents with as many simulations as they
 learned from against each other, as Jones rates them. `fit.py` reads them.
+
+Players play the move that search advises, from random openings; or, with `--drawn`
+and `--opening_plies=0`, moves drawn from the search's policy, from the empty board.
 """
 
 import argparse
@@ -38,7 +41,6 @@ from mulearn.types import Array, PyTree
 
 POLICY = 0  # Simulations of an agent that does not search.
 SIMULATIONS = (POLICY, 2, 4, 8, 16, 32)
-OPENING_PLIES = 2  # Random: else all games of two players would be one.
 PERFECT = "perfect"
 
 Counts = list[int]  # Pairs in which 0, 1 and 2 games were won.
@@ -63,29 +65,40 @@ def choose(
     *,
     settings: BoardSettings,
     num_simulations: int,
+    drawn: bool = False,
 ) -> Array:
-  """The moves `[B]` of an agent at states `[B]`."""
+  """The moves `[B]` of an agent at states `[B]`, if asked drawn from a policy."""
+  plan_key, move_key = jax.random.split(rng_key)
   if num_simulations == POLICY:
-    node = settings.root(networks, rng_key, states)
-    return jnp.where(node.invalid, -jnp.inf, node.prior_logits).argmax(-1)
-  plan = settings.plan(
-      networks, rng_key, states, num_simulations=num_simulations,
-      deterministic=True, mesh=_mesh(),
-  )  # fmt: skip
-  return plan.action
+    node = settings.root(networks, plan_key, states)
+    logits = jnp.where(node.invalid, -jnp.inf, node.prior_logits)
+    advised = logits.argmax(-1)
+  else:
+    plan = settings.plan(
+        networks, plan_key, states, num_simulations=num_simulations,
+        deterministic=True, mesh=_mesh(),
+    )  # fmt: skip
+    logits, advised = jnp.log(plan.policy), plan.action
+  return jax.random.categorical(move_key, logits) if drawn else advised
 
 
 class Mover:
   """Agents of one board as compiled programs, which play and are counted."""
 
-  def __init__(self, game: str, batch: int):
+  def __init__(
+      self, game: str, batch: int, opening_plies: int = 2, drawn: bool = False
+  ):
     """Compiles nothing yet.
 
     Args:
       game: the board.
       batch: B, games that are played together.
+      opening_plies: random moves before each pair; with none and nothing drawn
+        all games of two players would be one.
+      drawn: moves are drawn from the policy of the search.
     """
     self._game, self._batch = game, batch
+    self._opening_plies, self._drawn = opening_plies, drawn
     environment = make_environment(game)
     self._states = arena.openings(environment, jax.random.key(0), batch, 0)
     self._compiled: dict[tuple[int, int], jax.stages.Compiled] = {}
@@ -100,6 +113,7 @@ class Mover:
           choose,
           settings=BoardSettings.from_config(agent.config),
           num_simulations=num_simulations,
+          drawn=self._drawn,
       )
       lowered = jax.jit(static).lower(
           agent.networks, jax.random.key(0), self._states
@@ -118,7 +132,7 @@ class Mover:
     """As many pairs of games as are played together, see `count`."""
     score = arena.match(
         make_environment(self._game), a, b, rng_key,
-        num_pairs=self._batch, opening_plies=OPENING_PLIES,
+        num_pairs=self._batch, opening_plies=self._opening_plies,
     )  # fmt: skip
     return count(score)
 
@@ -244,7 +258,7 @@ def draw_matches(names: list[str], num_opponents: int) -> list[tuple[str, str]]:
 def rate_game(game: str, options: argparse.Namespace) -> None:
   """Writes the files of a board; see the head of this file."""
   runs = runs_of(options.runs, game)
-  mover = Mover(game, options.pairs)
+  mover = Mover(game, options.pairs, options.opening_plies, options.drawn)
   flops = options.out / f"flops_{game}.json"
   if not flops.exists():
     _write(flops, count_flops(runs, mover))
@@ -284,6 +298,8 @@ def parser() -> argparse.ArgumentParser:
       help="of the points of a curve at which all simulations are tried",
   )  # fmt: skip
   found.add_argument("--opponents", type=int, default=2)
+  found.add_argument("--opening_plies", type=int, default=2)
+  found.add_argument("--drawn", action="store_true")
   found.set_defaults(run=run)
   return found
 
