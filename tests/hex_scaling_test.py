@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 
@@ -9,6 +10,8 @@ from experiments.hex_scaling import config as config_lib
 from experiments.hex_scaling import fit, rate, scaling
 from experiments.hex_scaling.scaling import Agents
 from mulearn import board_train
+from mulearn.act.board_agent import BoardAgent, BoardSettings, make_networks
+from mulearn.evaluate import arena
 
 
 def test_elo_of_a_share_of_points():
@@ -135,6 +138,33 @@ def test_everybody_meets_perfect_play_and_no_two_meet_twice():
   assert len({frozenset(m) for m in matches}) == len(matches)
   for name in names:
     assert sum(name in match for match in matches) >= 3
+
+
+def test_moves_are_advised_or_drawn():
+  config = config_lib.get_config("hex_3_4")
+  agent = BoardAgent(config, make_networks(config, jax.random.key(0)))
+  states = arena.openings(agent.environment, jax.random.key(0), 1024, 0)
+  settings = BoardSettings.from_config(config)
+
+  def choose(**how):
+    action = rate.choose(
+        agent.networks, jax.random.key(1), states,
+        settings=settings, num_simulations=rate.POLICY, **how,
+    )  # fmt: skip
+    return np.bincount(action, minlength=9) / 1024
+
+  head = jax.nn.softmax(agent.glance(states).prior_logits[0])
+  assert choose()[head.argmax()] == 1.0
+  np.testing.assert_allclose(choose(drawn=True), head, atol=0.06)
+
+
+def test_an_arm_says_what_it_learns_from():
+  few, more = map(config_lib.get_config, ("hex_4_16", "hex_4_16_n16"))
+  assert (few.search.num_simulations, more.search.num_simulations) == (4, 16)
+  assert few.model.width == more.model.width == 16
+  # Whole games are stored before anything is learned.
+  lane = more.replay.min_size // more.env.num_lanes
+  assert lane == more.learn.unroll_steps + more.learn.td_steps + 1
 
 
 @pytest.fixture(scope="module")

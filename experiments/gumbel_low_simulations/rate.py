@@ -2,8 +2,8 @@
 
 Everybody meets everybody in colour-reversed pairs of games from random openings:
 once with as many simulations a move as the run learned from, once with the bare
-policy, once all with 64. The Elo of an arm is the mean over its seeds. An arena that
-was played before is not played again.
+policy. The Elo of an arm is the mean over its seeds. An arena that was played before
+is not played again.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from mulearn.evaluate import arena, arena_report, curves, players
 from mulearn.evaluate.statistics import bootstrap_ci
 
 ARMS = ("gumbel_16", "gumbel_4", "gumbel_2", "puct_4")
-WAYS = ("as it learned", "policy alone", "64 simulations")
+WAYS = ("as it learned", "policy alone")
 
 
 def load(runs: pathlib.Path) -> dict[str, board_train.BoardAgent]:
@@ -36,11 +36,7 @@ def player(agent: board_train.BoardAgent, way: str) -> players.Player:
   """The agent as it plays one way."""
   if way == "policy alone":
     return players.policy_player(agent)
-  search = agent.config.search
-  learned = way == "as it learned"
-  return players.agent_player(
-      agent, search.num_simulations if learned else search.num_eval_simulations
-  )
+  return players.agent_player(agent, agent.config.search.num_simulations)
 
 
 def rate(agents, way: str, num_pairs: int) -> dict:
@@ -68,9 +64,9 @@ def rate(agents, way: str, num_pairs: int) -> dict:
 
 def by_arm(found: dict) -> dict[str, dict]:
   """Elo of each arm beside the first: every seed's, and the mean's interval."""
-  elo: dict[str, list[float]] = {}
+  elo: dict[str, list[float]] = {arm: [] for arm in ARMS}
   for one in sorted(found["players"], key=lambda p: p["name"]):
-    elo.setdefault(one["name"].rpartition("_")[0], []).append(one["elo"])
+    elo[one["name"].rpartition("_")[0]].append(one["elo"])
   zero = float(np.mean(elo[ARMS[0]]))
   return {
       arm: {
@@ -96,8 +92,6 @@ def draw(path_png: pathlib.Path, runs: dict, elo: dict[str, dict]) -> None:
   left, right = figure.subplots(1, 2)
   size = curves.FONT_SIZE
   for i, arm in enumerate(ARMS):
-    if arm not in runs:
-      continue
     colour = curves.COLOURS[i]
     steps = [point["env_steps"] / 1000 for point in runs[arm][0]]
     points = np.array([[p["points"] for p in curve] for curve in runs[arm]])
@@ -152,10 +146,10 @@ def main() -> None:
       )
       + "\n"
   )
-  runs: dict[str, list] = {}
+  runs: dict[str, list] = {arm: [] for arm in ARMS}
   for name in agents:
     results = json.loads((chosen.runs / name / "results.json").read_text())
-    runs.setdefault(name.rpartition("_")[0], []).append(results["curve"])
+    runs[name.rpartition("_")[0]].append(results["curve"])
   draw(chosen.out / "elo.png", runs, elo)
 
 

@@ -22,6 +22,7 @@ from mulearn.evaluate.ratings import Score
 LEVELS = tuple(range(-700, 0, 25))  # Elo at which computes are exchanged.
 
 ByWidth = dict[int, list[Agents]]
+Boards = dict[str, ByWidth]
 # Name of a run and a row of `perfect_*.json` -> Elo.
 EloOf = Callable[[str, dict[str, Any]], float]
 
@@ -101,11 +102,11 @@ def gather(
 
 
 def frontiers_of(
-    boards: Sequence[ByWidth],
+    boards: Boards,
 ) -> tuple[list[np.ndarray], list[float]]:
   """Frontier of each board with its plateau, of means over seeds."""
   found, plateaus = [], []
-  for board in boards:
+  for board in boards.values():
     agents = [one for some in board.values() for one in some]
     found.append(
         scaling.frontier([(one.train, one.elo.mean(axis=0)) for one in agents])
@@ -114,7 +115,7 @@ def frontiers_of(
   return found, plateaus
 
 
-def slopes_of(boards: Sequence[ByWidth]) -> dict[str, float]:
+def slopes_of(boards: Boards) -> dict[str, float]:
   """Elo a decade of the boards together, of each, and of what is inside.
 
   The plateau is that of agents that have not learned, or `fitted`.
@@ -124,20 +125,20 @@ def slopes_of(boards: Sequence[ByWidth]) -> dict[str, float]:
       "together": scaling.fit_law(found, plateaus).slope,
       "together fitted": scaling.fit_law(found).slope,
   }
-  for game, one, plateau in zip(NUM_STEPS, found, plateaus):
+  for game, one, plateau in zip(boards, found, plateaus):
     slopes[game] = scaling.fit_law([one], [plateau]).slope
     slopes[f"{game} fitted"] = scaling.fit_law([one]).slope
     slopes[f"{game} inside"] = _or_nan(scaling.fit_inside(one, plateau))
   return slopes
 
 
-def exchanges_of(boards: Sequence[ByWidth]) -> dict[str, float]:
+def exchanges_of(boards: Boards) -> dict[str, float]:
   """Log test FLOPs for log training FLOPs at constant Elo, of each board.
 
   By Jones's plane, and `within` levels.
   """
   slopes = {}
-  for game, board in zip(NUM_STEPS, boards):
+  for game, board in boards.items():
     rows = ways_of(board)
     plane = scaling.fit_exchange(rows)
     slopes[game] = np.nan if plane is None else float(plane[0])
@@ -157,15 +158,15 @@ def ways_of(board: ByWidth) -> np.ndarray:
 
 
 def with_intervals(
-    boards: Sequence[ByWidth],
-    fit: Callable[[Sequence[ByWidth]], dict[str, float]],
+    boards: Boards,
+    fit: Callable[[Boards], dict[str, float]],
     num_resamples: int,
 ) -> dict[str, dict[str, Any]]:
   """What was fitted, with 95 % intervals over training seeds."""
   rng = np.random.default_rng(0)
   whole = fit(boards)
   draws = [
-      fit([scaling.resample(board, rng) for board in boards])
+      fit({name: scaling.resample(one, rng) for name, one in boards.items()})
       for _ in range(num_resamples)
   ]
   return {
@@ -181,8 +182,8 @@ def with_intervals(
 
 def draw(
     path_png: pathlib.Path,
-    direct: Sequence[ByWidth],
-    searched: Sequence[ByWidth],
+    direct: Boards,
+    searched: Boards,
 ) -> None:
   """Draws frontiers above, and below what an Elo costs.
 
@@ -196,7 +197,7 @@ def draw(
   panels = figure.subplots(2, len(direct), squeeze=False)
   size = curves.FONT_SIZE
   found, plateaus = frontiers_of(direct)
-  for i, (game, board) in enumerate(zip(NUM_STEPS, direct)):
+  for i, (game, board) in enumerate(direct.items()):
     top, bottom = panels[:, i]
     for width, (one,) in sorted(board.items()):
       colour = curves.COLOURS[WIDTHS.index(width)]
@@ -214,7 +215,7 @@ def draw(
       )  # fmt: skip
     top.set_title(game, fontsize=size)
     top.set_xlabel("log10 FLOPs of training", fontsize=size)
-    _draw_ways(bottom, ways_of(searched[i]))
+    _draw_ways(bottom, ways_of(searched[game]))
     bottom.set_xlabel("log10 FLOPs of training", fontsize=size)
   panels[0, 0].set_ylabel("Elo beside perfect play", fontsize=size)
   panels[1, 0].set_ylabel("log10 FLOPs of a move", fontsize=size)
@@ -243,7 +244,7 @@ def _draw_ways(axes: Any, rows: np.ndarray) -> None:
 def fit_all(
     folder: pathlib.Path, learned: int, num_resamples: int
 ) -> dict[str, Any]:
-  """Reads what `rate.py` wrote, fits, and draws.
+  """Reads what `rate.py` wrote of any board, fits, and draws.
 
   Args:
     folder: of its files.
@@ -254,8 +255,10 @@ def fit_all(
     What `scaling.json` holds.
   """
 
+  games = [g for g in NUM_STEPS if (folder / f"pool_{g}.json").exists()]
+
   def read(name: str) -> list[Any]:
-    paths = [folder / f"{name}_{game}.json" for game in NUM_STEPS]
+    paths = [folder / f"{name}_{game}.json" for game in games]
     return [json.loads(path.read_text()) for path in paths]
 
   met, flops = read("perfect"), read("flops")
@@ -263,8 +266,9 @@ def fit_all(
   for pool in read("pool"):
     rated |= pool_elo(pool)
 
-  def boards(elo_of: EloOf, simulations: Sequence[int]) -> list[ByWidth]:
-    return [gather(*one, elo_of, simulations) for one in zip(met, flops)]
+  def boards(elo_of: EloOf, simulations: Sequence[int]) -> Boards:
+    found = [gather(*one, elo_of, simulations) for one in zip(met, flops)]
+    return dict(zip(games, found))
 
   def alone(unused_name: str, row: dict[str, Any]) -> float:
     return direct_elo(row["pairs"])
