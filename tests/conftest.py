@@ -49,9 +49,10 @@ def pytest_collection_modifyitems(items):
 
 # Tiny networks that run for a moment, and are compiled for most of the time.
 _COMPILED_IN_HASTE = (
-    "act/", "atari_test.py", "conformance/", "env/contract_test.py",
-    "evaluate/", "explore/", "learn/", "model/", "search/", "train_test.py",
+    "act/", "atari_test.py", "conformance/", "env/", "evaluate/", "explore/",
+    "learn/", "model/", "play/", "replay/", "search/", "train_test.py",
     "board_run_test.py", "board_train_test.py", "hex_scaling_test.py",
+    "resume_test.py",
 )  # fmt: skip
 
 
@@ -61,6 +62,8 @@ def _compile_in_haste(request):
   path = request.path.relative_to(pathlib.Path(__file__).parent).as_posix()
   hastily = path.startswith(_COMPILED_IN_HASTE)
   jax.config.update("jax_disable_most_optimizations", hastily)
+  # What a test starts inherits it.
+  os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = str(int(hastily))
 
 
 @pytest.fixture(scope="module", autouse=True)
