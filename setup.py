@@ -55,8 +55,9 @@ EXTRAS_REQUIRE = {
     "solver": ["bitbully>=0.0.79,<0.1"],
     # The suite: its runner, on several cores, its coverage floor, properties
     # over random inputs; what runs the notebooks; the compiler for TPUs, as
-    # jax[tpu] pins it, which is made for Linux alone.
+    # jax[tpu] pins it, which is made for Linux alone; the emulator of Atari.
     "test": [
+        "ale-py>=0.12,<0.13",
         "hypothesis>=6.100,<7",
         "ipykernel>=6.29,<8",
         "libtpu>=0.0.42,<0.0.43; sys_platform == 'linux'",
