@@ -2,6 +2,7 @@
 
 import math
 
+from flax import nnx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +12,7 @@ from mulearn.config import LearnConfig
 from mulearn.learn import crr
 from mulearn.learn.board_losses import board_loss
 from mulearn.learn.targets import make_targets
+from mulearn.model.board_networks import Predictor, Reward
 from mulearn.model.support import Support
 from mulearn.types import Node, Trajectory
 
@@ -73,8 +75,11 @@ def test_a_move_weighs_by_how_much_it_beats_the_policy(action, scale, weights):
 class _Head:
   """Networks of one policy for all positions; nothing is imagined."""
 
+  log_policy = Predictor.log_policy
+
   def __init__(self, logits):
     self.logits = logits
+    self.reward = Reward(1, 3, rngs=nnx.Rngs(0))
 
   def represent(self, seen):
     return jnp.zeros((seen.shape[0], 1))
