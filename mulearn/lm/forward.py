@@ -90,9 +90,11 @@ def predictions(
     part = hidden[start : start + size]
     chunk[: len(part)] = part
     inside = np.flatnonzero((rows >= start) & (rows < start + size))
-    asked = np.zeros((2, 1 << (max(len(inside), size) - 1).bit_length()), int)
+    # As many as a power of two, so that few programs are compiled.
+    num_asked = 1 << (max(len(inside), size) - 1).bit_length()
+    asked = np.zeros((2, num_asked), np.int32)
     asked[:, : len(inside)] = rows[inside] - start, targets[inside]
-    found = _log_probs(decoder, chunk, *asked.astype(np.int32))
+    found = _log_probs(decoder, chunk, *asked)
     values[inside] = np.asarray(found)[: len(inside)]
     start += size
   return values

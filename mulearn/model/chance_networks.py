@@ -13,7 +13,13 @@ import jax
 import jax.numpy as jnp
 
 from mulearn.config import ModelConfig
-from mulearn.model.board_networks import Block, Imaginer, Linear, level
+from mulearn.model.board_networks import (
+    Block,
+    Imaginer,
+    Linear,
+    level,
+    numbers,
+)
 from mulearn.types import Array
 
 _ZEROS = nnx.initializers.zeros_init()
@@ -94,7 +100,7 @@ class ChanceImaginer(Imaginer):
     Returns:
       `c^e`, of which the largest names the code, `[B, M]`.
     """
-    flat = planes.reshape(planes.shape[0], -1).astype(jnp.float32)
+    flat = numbers(planes.reshape(planes.shape[0], -1))
     hidden = jax.nn.relu(self.seen(flat) + self.expected(after))
     name = self.name(self.name_block(hidden))
     mean = jnp.average(name, axis=0, weights=known + 1e-6)
