@@ -40,10 +40,18 @@ def _product_backward(saved: Any, gradient: Array) -> tuple[Array, Array]:
   x, kernel = saved
   gradient = gradient.astype(kernel.dtype)
   # CPUs are slow at a product whose left side is read by columns: in bfloat16
-  # all three take half the time with its transpose written out.
+  # all three take half the time with its transpose written out. The kernel's
+  # must not be: contracted as it lies, it is eleven times as fast where a
+  # processor has tiles for bfloat16 (AMX).
   by_rows = layout.with_layout_constraint(x.T, layout.Layout((0, 1)))
   of_kernel = _dot(by_rows, gradient).astype(kernel.dtype)
-  return _dot(gradient, kernel.T), of_kernel
+  of_x = jax.lax.dot_general(
+      gradient,
+      kernel,
+      (((1,), (1,)), ((), ())),
+      preferred_element_type=jnp.float32,
+  )
+  return of_x, of_kernel
 
 
 _product.defvjp(_product_forward, _product_backward)
