@@ -37,6 +37,7 @@ from benchmarks.side_by_side import Report
 from mulearn import board_run
 from mulearn.act.board_agent import BoardSettings
 from mulearn.config import Config
+from mulearn.env.board import BoardGame
 from mulearn.types import Array, PyTree
 
 ROWS = ("search", "self-play", "learning")
@@ -112,8 +113,10 @@ class Bench:
         search=self._config.search,
         num_simulations=case.num_simulations,
     )
-    self._states = random_positions(
-        self._settings.environment, jax.random.key(1), case.lanes
+    # The same random moves, by our rules and by pgx's.
+    self._states, self._peer_states = (
+        random_positions(game, jax.random.key(1), case.lanes)
+        for game in (self._settings.environment, BoardGame(self._peer.game))
     )
 
   def equal_visits(self) -> float:
@@ -133,7 +136,9 @@ class Bench:
       )  # fmt: skip
     # Ours splits the key for its root, and folds in the number of the shard.
     key = jax.random.fold_in(jax.random.split(self._key)[1], 0)
-    return _bare_visits(self._networks, key, self._states, peer=self._peer)
+    return _bare_visits(
+        self._networks, key, self._peer_states, peer=self._peer
+    )
 
   def self_play(self, ours: bool) -> float:
     """A block of plies, and what is learned from it."""

@@ -1,9 +1,9 @@
 """Board games behind the device-resident contract, by name.
 
-Hex is our own (`env.hex`), the others are those of pgx (Koyamada et al., 2023,
-https://arxiv.org/abs/2303.17503). It already writes its games as pure
-functions; here its state is read through the few accessors of
-`base.Environment`, from the view of the player whose turn it is.
+Hex and connect four are our own (`env.hex`, `env.connect_four`), the others are
+those of pgx (Koyamada et al., 2023, https://arxiv.org/abs/2303.17503). It already
+writes its games as pure functions; here its state is read through the few
+accessors of `base.Environment`, from the view of the player whose turn it is.
 """
 
 from collections.abc import Callable
@@ -11,11 +11,11 @@ import functools
 
 import jax
 import pgx
-from pgx import connect_four as pgx_connect_four
 from pgx import othello as pgx_othello
 from pgx import tic_tac_toe as pgx_tic_tac_toe
 
 from mulearn.env.base import Environment
+from mulearn.env.connect_four import ConnectFour
 from mulearn.env.hex import SIZES, Hex
 
 
@@ -81,11 +81,6 @@ def tic_tac_toe() -> BoardGame:
   return BoardGame(pgx_tic_tac_toe.TicTacToe())
 
 
-def connect_four() -> BoardGame:
-  """Connect Four: 7 columns; observation `[6, 7, 2]`."""
-  return BoardGame(pgx_connect_four.ConnectFour())
-
-
 def othello() -> BoardGame:
   """Othello: 64 squares and the pass; observation `[8, 8, 2]`."""
   return BoardGame(pgx_othello.Othello())
@@ -115,7 +110,7 @@ def gardner_chess() -> BoardGame:
 
 GAMES: dict[str, Callable[[], Environment]] = {
     "tic_tac_toe": tic_tac_toe,
-    "connect_four": connect_four,
+    "connect_four": ConnectFour,
     "othello": othello,
     "go_9x9": go_9x9,
     "gardner_chess": gardner_chess,

@@ -21,7 +21,6 @@ def _play(environment, actions):
     [
         (board.tic_tac_toe, (0, 3, 1, 4, 2)),
         (board.tic_tac_toe, (8, 0, 3, 1, 4, 2)),
-        (board.connect_four, (3, 0, 3, 0, 3, 0, 3)),
     ],
 )
 def test_reward_is_the_winners_who_just_moved(make, actions):
