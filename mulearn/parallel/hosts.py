@@ -16,6 +16,7 @@ from typing import Any
 
 import jax
 from jax.experimental import multihost_utils
+import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 import numpy as np
 
@@ -63,6 +64,8 @@ def join(
   jax.distributed.initialize(
       *given, heartbeat_timeout_seconds=_HEARTBEAT_SECONDS
   )
+  if jax.process_count() > 1:
+    _meet()
 
 
 def is_leader() -> bool:
@@ -250,6 +253,23 @@ def rows_of(arrays: Any) -> Any:
     return np.concatenate([np.asarray(parts[at]) for at in sorted(parts)])
 
   return jax.tree.map(read, arrays)
+
+
+def _meet() -> None:
+  """Has all devices meet, when all processes have just come here.
+
+  Gloo connects devices where they first meet, and waits for none of them longer
+  than 30 s then, whatever it is told: later, when one process compiles and
+  another reads from its cache, they may be further apart. Those that are
+  connected wait for each other.
+  """
+  any_of([False])  # One device of each process with one of each other.
+  mesh = Mesh(np.asarray(jax.devices(), dtype=object), ("data",))
+  ones = jax.make_array_from_callback(
+      (mesh.size,), _rows(mesh), lambda i: np.ones(1, np.int32)
+  )
+  total = jax.jit(jnp.sum, out_shardings=NamedSharding(mesh, PartitionSpec()))
+  total(ones).block_until_ready()  # All with all.
 
 
 def _from_leader(content: bytes) -> bytes:

@@ -8,6 +8,7 @@ import sys
 import zlib
 
 import jax
+from jax._src import distributed
 import numpy as np
 import pytest
 
@@ -119,7 +120,7 @@ def test_two_processes(tmp_path):
       for i in range(2)
   ]  # fmt: skip
   for process in started:
-    out, err = process.communicate(timeout=100)
+    out, err = process.communicate(timeout=300)
     assert "passed" in out, err
   # What two wrote, one reads; and finds the bit that was flipped.
   like = {
@@ -166,6 +167,8 @@ def _rows() -> np.ndarray:
 def _as_one_of_two(address: str, index: int, directory: pathlib.Path) -> None:
   hosts.join(address, 2, index)
   assert jax.process_count() == 2 and hosts.is_leader() == (index == 0)
+  met = _connections()
+  assert met
   assert hosts.any_of([index == 1, False]) == [True, False]
   assert hosts.share({"who": index, "é": [index]}) == {"who": 0, "é": [0]}
   assert hosts.total([2**31 + index, index]) == [1, 1]
@@ -187,6 +190,15 @@ def _as_one_of_two(address: str, index: int, directory: pathlib.Path) -> None:
   _refuse_what_differs(index, directory / "apart")
   _donate_what_is_being_saved(directory / "donated")
   _keep_together(index, directory)
+  # Who meets for the first time is not waited for longer than 30 s.
+  assert _connections() == met
+  print("passed")
+
+
+def _connections() -> set[str]:
+  """What Gloo has told of devices that are connected, or were to be."""
+  client = distributed.global_state.client
+  return {key for key, _ in client.key_value_dir_get_bytes("cpu:gloo")}
 
 
 def _share_the_games(index: int) -> None:
@@ -306,7 +318,6 @@ def _keep_together(index: int, directory: pathlib.Path) -> None:
     snapshot.read_host = _fail_at(directory / "3", snapshot.read_host)
   step, restored, _ = saver.restore(arrays(0))
   assert step == restored["n"] == 2
-  print("passed")
 
 
 def _fail_at(path: pathlib.Path, read):
