@@ -45,6 +45,15 @@ def test_what_differs_is_seen(killed):
   assert processes.furthest(lines, other) == 0.5
 
 
+def test_who_waits_for_a_process_that_ended_is_told_its_last_words(tmp_path):
+  words = ("-c", "print('No coffee.'); raise SystemExit(3)")
+  with processes.running(words, tmp_path / "run") as found:
+    with pytest.raises(RuntimeError, match="0 ended with 3; .*\n  No coffee."):
+      together.wait_for_lines(tmp_path / "run", 1, found)
+  with pytest.raises(RuntimeError, match="No coffee."):
+    processes.finish(words, tmp_path / "other")
+
+
 def test_two_processes_are_stopped_as_one_and_go_on_as_one(killed, tmp_path):
   """The same run: in two processes, then on one device."""
   workdir, _ = killed

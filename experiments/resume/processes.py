@@ -81,11 +81,10 @@ def finish(*args: Any, seconds: float = 1800.0, **kwargs: Any) -> float:
   """Runs to the end, and says how many seconds that took."""
   began = time.monotonic()
   with running(*args, **kwargs) as found:
-    for i, process in enumerate(found):
+    for process in found:
       if process.wait(timeout=seconds):
         raise RuntimeError(
-            f"Process {i} of {args} ended with {process.returncode}: see"
-            f" {log_of(args[1], i)}."
+            f"{args} did not succeed.\n{last_words(args[1], found)}"
         )
   return time.monotonic() - began
 
@@ -94,6 +93,21 @@ def log_of(workdir: pathlib.Path, process: int) -> pathlib.Path:
   """Where what a process prints goes."""
   workdir.parent.mkdir(parents=True, exist_ok=True)
   return workdir.with_name(f"{workdir.name}.{process}.log")
+
+
+def last_words(
+    workdir: pathlib.Path,
+    found: Sequence[subprocess.Popen[str]],
+    num_lines: int = 15,
+) -> str:
+  """How each process of a run ended, and the last lines that it printed."""
+  said = []
+  for i, process in enumerate(found):
+    code, log = process.poll(), log_of(workdir, i)
+    state = "still runs" if code is None else f"ended with {code}"
+    tail = log.read_text(errors="replace").splitlines()[-num_lines:]
+    said.append("\n  ".join([f"Process {i} {state}; {log} ends:", *tail]))
+  return "\n".join(said)
 
 
 def metrics_of(run: pathlib.Path) -> list[dict[str, float]]:

@@ -62,11 +62,13 @@ def embed(texts: list[str]) -> np.ndarray:
   return np.stack([vector(text) for text in texts])
 
 
-def _gold(config: c.Config, workdir: pathlib.Path) -> EpisodeSource | None:
-  """Gold paths of the train games, for every process."""
+def _gold(config: c.Config, directory: pathlib.Path) -> EpisodeSource | None:
+  """Gold paths of the train games, for every process; kept in a directory."""
   if not config.imitation_steps:
     return None
-  spec, directory = run_lib.game_spec(config), workdir / "demonstrations"
+  # The simulator's gold player wanders: within the limit of an episode it
+  # seldom succeeds in any of these games, and at times in none.
+  spec = dataclasses.replace(run_lib.game_spec(config), step_limit=200)
   seeds = FOLD_SEEDS["train"][: config.env.num_train_games]
   if hosts.is_leader():
     demonstrations.write(
@@ -85,12 +87,18 @@ def main() -> None:
   parser.add_argument(
       "--imitation_steps", type=int, default=0, help="on gold paths, before"
   )
+  parser.add_argument(
+      "--demonstrations", type=pathlib.Path,
+      help="where gold paths are kept, which no two walks make alike; in the"
+      " workdir if not given",
+  )  # fmt: skip
   parser.add_argument("--coordinator", help="host and port of process 0")
   parser.add_argument("--num_processes", type=int, help="of the run")
   parser.add_argument("--process_id", type=int, help="of this process, from 0")
   options = parser.parse_args()
   workdir, config = options.workdir, get_config()
   config.imitation_steps = options.imitation_steps
+  directory = options.demonstrations or workdir / "demonstrations"
   hosts.join(options.coordinator, options.num_processes, options.process_id)
   with (
       run_lib.make_pool(config) as pool,
@@ -104,7 +112,7 @@ def main() -> None:
 
     run = train.train(
         config, workdir, prior=UniformPrior(), embed=embed, pool=pool,
-        demonstrations=_gold(config, workdir), begin=begin, watch=watch,
+        demonstrations=_gold(config, directory), begin=begin, watch=watch,
     )  # fmt: skip
   if not hosts.is_leader():
     return

@@ -131,7 +131,7 @@ def moved_text(
     before: processes and devices until it is stopped.
     after: from there on.
   """
-  run, words = workdir / "text_moved", (*processes.TEXT, *more)
+  run, words = workdir / "text_moved", _text(workdir, *more)
   with processes.running(words, run, **before) as found:
     wait_for_lines(run, 10, found)
     found[0].send_signal(signal.SIGTERM)
@@ -157,14 +157,19 @@ PARTS: dict[str, Callable[[pathlib.Path], dict[str, Any]]] = {
 def wait_for_lines(
     run: pathlib.Path, count: int, found: list, seconds: float = 900.0
 ) -> None:
-  """Waits until a run has written so many lines of metrics."""
+  """Waits until a run has written so many lines of metrics.
+
+  Raises:
+    RuntimeError: a process has ended before, or the time is over; it says what
+      each of them printed last.
+  """
   deadline = time.monotonic() + seconds
   path = run / "metrics.jsonl"
   while not path.exists() or path.read_text().count("\n") < count:
     if time.monotonic() > deadline or any(p.poll() is not None for p in found):
       raise RuntimeError(
-          f"{run} did not get to {count} lines of metrics: see"
-          f" {processes.log_of(run, 0)}."
+          f"{run} did not get to {count} lines of metrics.\n"
+          + processes.last_words(run, found)
       )
     time.sleep(0.02)
 
@@ -218,8 +223,13 @@ def _whole_text(
 ) -> pathlib.Path:
   run = workdir / f"text_{shape['processes']}x{shape['devices']}"
   if not (run / "results.json").exists():
-    processes.finish((*processes.TEXT, *more), run, **shape)
+    processes.finish(_text(workdir, *more), run, **shape)
   return run
+
+
+def _text(workdir: pathlib.Path, *more: str) -> tuple[str, ...]:
+  """The command of a text game, whose runs imitate the same paths."""
+  return (*processes.TEXT, f"--demonstrations={workdir / 'gold'}", *more)
 
 
 def compare_text(one: pathlib.Path, other: pathlib.Path) -> dict[str, Any]:
