@@ -42,7 +42,8 @@ def start(
   env = os.environ | {
       "JAX_PLATFORMS": "cpu",
       # What runs for seconds need not be compiled for minutes.
-      "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"
+      "XLA_FLAGS": os.environ.get("XLA_FLAGS", "")
+      + f" --xla_force_host_platform_device_count={devices}"
       " --xla_backend_optimization_level=0",
       "PYTHONPATH": str(ROOT),
   }
