@@ -251,7 +251,7 @@ def _run(program: str, directory: pathlib.Path) -> subprocess.Popen:
 
 def test_a_full_disk_is_one_clear_error_and_loses_nothing(tmp_path):
   process = _run(_SAVE_UNTIL_FULL, tmp_path)
-  out, err = process.communicate(timeout=60)
+  out, err = process.communicate(timeout=300)
   assert process.returncode == 0, err
   assert f"could not save step 2 in {tmp_path}" in out
   assert "bytes are free. Free some space" in out

@@ -70,7 +70,7 @@ def _run(config, workdir, *more, **changes) -> subprocess.CompletedProcess:
       env=_environment(**changes),
       capture_output=True,
       text=True,
-      timeout=400,
+      timeout=900,
   )
 
 
@@ -92,7 +92,7 @@ def _run_until(config, workdir, arm: str, number: int) -> tuple[int, str]:
     assert time.monotonic() < deadline, f"No checkpoint came into {path}."
     time.sleep(0.02)
   process.send_signal(number)
-  out, _ = process.communicate(timeout=120)
+  out, _ = process.communicate(timeout=600)
   return process.returncode, out
 
 

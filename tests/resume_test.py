@@ -61,7 +61,7 @@ def test_two_processes_are_stopped_as_one_and_go_on_as_one(killed, tmp_path):
   with processes.running(_RUN, run, processes=2) as found:
     together.wait_for_lines(run, 2, found)
     found[1].send_signal(signal.SIGTERM)  # Of which the other hears nothing.
-    assert [p.wait(timeout=200) for p in found] == [1, 1]
+    assert [p.wait(timeout=600) for p in found] == [1, 1]
   for process in range(2):
     said = processes.log_of(run, process).read_text()
     assert "Stopped and saved. The same command continues" in said

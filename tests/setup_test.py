@@ -125,7 +125,7 @@ def _make(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
       env=inherited | environment,
       capture_output=True,
       text=True,
-      timeout=60,
+      timeout=300,
   )
 
 

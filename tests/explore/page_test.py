@@ -240,7 +240,7 @@ def _in_chromium(text: str, folder: pathlib.Path) -> dict:
       [_CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu",
        f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=8000",
        "--dump-dom", outer.as_uri()],
-      capture_output=True, text=True, timeout=120, check=True,
+      capture_output=True, text=True, timeout=300, check=True,
   ).stdout  # fmt: skip
   [found] = re.findall(r'<pre id="found">(.*?)</pre>', dom, re.DOTALL)
   return json.loads(html.unescape(found))

@@ -89,7 +89,7 @@ def run(path: pathlib.Path, header_size: int) -> dict:
       ],
       capture_output=True,
       text=True,
-      timeout=120,
+      timeout=300,
       cwd=pathlib.Path(__file__).parents[2],
   )
   assert done.returncode == 0, done.stderr[-2000:]

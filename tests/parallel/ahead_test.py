@@ -185,7 +185,7 @@ def test_the_command_refuses_in_one_line():
           "--config=experiments/text_worlds/config.py:twc",
           "--config.env.num_lanes=24",
       ],
-      capture_output=True, text=True, cwd=_ROOT, timeout=120,
+      capture_output=True, text=True, cwd=_ROOT, timeout=300,
       env=os.environ | {"PYTHONPATH": str(_ROOT)},
   )  # fmt: skip
   assert done.returncode == 1 and not done.stdout

@@ -67,6 +67,6 @@ def test_eight_devices():
       env=env,
       capture_output=True,
       text=True,
-      timeout=120,
+      timeout=300,
   )
   assert done.stdout.strip() == "passed", done.stderr
