@@ -113,7 +113,7 @@ def test_every_cell_runs(path, monkeypatch):
   settings[0].source += _SMALL.get(path.stem, "")
   client = nbclient.NotebookClient(
       notebook,
-      timeout=300,
+      timeout=900,
       kernel_name="python3",
       resources={"metadata": {"path": str(path.parent)}},
   )

@@ -36,7 +36,7 @@ def _board_config():
 
 def test_four_devices(run_on_devices):
   """See `_on_four_devices`, which needs a process of its own."""
-  run_on_devices(__file__, 4)
+  assert run_on_devices(4, __file__) == "passed"
 
 
 @pytest.mark.parametrize("num_shards", [1, 4])

@@ -3,10 +3,7 @@
 import dataclasses
 import json
 import os
-import pathlib
 import signal
-import subprocess
-import sys
 
 import jax
 import numpy as np
@@ -17,7 +14,6 @@ from mulearn.checkpoint import CheckpointError
 from mulearn.lm import finetune, text_data, train_step, weights
 from mulearn.parallel import mesh as mesh_lib
 
-ROOT = pathlib.Path(__file__).parents[2]
 CONFIG = finetune.FinetuneConfig(
     num_steps=6, batch_size=2, length=32, learning_rate=3e-3, warmup_steps=2,
     save_every=3, eval_every=3,
@@ -147,15 +143,7 @@ for rank, shares in ((0, 8), (4, 4)):
 """
 
 
-def test_eight_devices_learn_what_one_does(tmp_path):
-  flags = "--xla_force_host_platform_device_count=8"
-  done = subprocess.run(
-      [sys.executable, "-c", _BOTH_MESHES, str(tmp_path)],
-      cwd=ROOT,
-      env=os.environ | {"XLA_FLAGS": flags},
-      capture_output=True,
-      text=True,
-  )
-  assert done.returncode == 0, done.stderr
-  all_weights, adapters = map(float, done.stdout.split())
+def test_eight_devices_learn_what_one_does(tmp_path, run_on_devices):
+  found = run_on_devices(8, "-c", _BOTH_MESHES, str(tmp_path))
+  all_weights, adapters = map(float, found.split())
   assert all_weights <= 1e-4 and adapters <= 1e-4

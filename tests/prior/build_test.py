@@ -54,7 +54,7 @@ def test_a_host_shares_the_model_among_its_devices_only(size, tmp_path):
 
 def test_devices_of_a_host_share_the_model(run_on_devices):
   """See `_on_two_devices`."""
-  run_on_devices(__file__, 2)
+  assert run_on_devices(2, __file__) == "passed"
 
 
 def test_file_of_ones_own_is_named_by_its_content(monkeypatch, tmp_path):

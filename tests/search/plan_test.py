@@ -153,7 +153,7 @@ def test_improvement_is_what_search_added_to_the_prior():
 
 def test_eight_devices(run_on_devices):
   """See `_on_eight_devices`, which needs a process of its own."""
-  run_on_devices(__file__, 8)
+  assert run_on_devices(8, __file__) == "passed"
 
 
 def _on_eight_devices():
