@@ -52,7 +52,8 @@ class ModelConfig:
 
   kind: str = "world"  # world (MuZero) or, on the device, simulator
   # (AlphaZero), stochastic (a world with chance), sampled (a world with
-  # continuous actions) or a baseline that does not search: ppo, a2c, dqn
+  # continuous actions) or a baseline that does not search: ppo, a2c,
+  # trpo, dqn
   num_codes: int = 32  # of chance, that a stochastic world tells apart
   width: int = 128  # of the latent and of every hidden layer
   channels: int = 0  # of the convolutions of a world that sees pictures, on the
@@ -147,9 +148,12 @@ class LearnConfig:
   max_grad_norm: float = 5.0  # of each group of parameters
   gate_learning_rate: float = 0.02  # of the trust
   updates_per_env_step: float = 0.5  # optimiser steps an environment step
-  num_minibatches: int = 4  # of an epoch of PPO over a round; 1 for A2C
+  num_minibatches: int = 4  # of an epoch over a round, for PPO and the value of
+  # TRPO; 1 for A2C
   clip_ratio: float = 0.2  # how far PPO may turn the odds of a move
   entropy_weight: float = 0.0  # of the policy's entropy, for PPO and A2C
+  kl_limit: float = 0.01  # nats that a step of TRPO's policy may go, on average
+  fisher_damping: float = 0.1  # added to the diagonal of TRPO's Fisher matrix
   target_decay: float = 0.0  # share of the target network that an optimiser
   # step keeps; it searches in place of the newest; 0 for none
   value_weight: float = 0.5  # weights of the loss's terms; policy has 1

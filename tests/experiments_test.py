@@ -50,7 +50,7 @@ _BOARDS = {  # One run a command.
     ],
     "floor": [
         "cartpole_ppo", "cartpole_dqn", "cartpole_a2c", "cartpole_muzero",
-        "breakout_ppo",
+        "cartpole_trpo", "breakout_ppo",
     ],
     "atari": ["pong", "breakout"],
     "stochastic": [
@@ -64,7 +64,7 @@ _BOARDS = {  # One run a command.
 _EXACT = {  # A `run.py`, tested beside this file.
     "gumbel_improvement", "regularized_policy", "sampled", "stochastic",
 }  # fmt: skip
-_NAMED_ALIKE = ("ppo", "dqn", "a2c", "stochastic")  # Arms and kinds.
+_NAMED_ALIKE = ("ppo", "dqn", "a2c", "trpo", "stochastic")  # Arms and kinds.
 _SHIPPED = [
     (name, game) for name, games in _ARGUMENTS.items() for game in games
 ]

@@ -10,6 +10,7 @@ ARMS = (
     "cartpole_ppo",
     "cartpole_dqn",
     "cartpole_a2c",
+    "cartpole_trpo",
     "cartpole_muzero",
     "breakout_ppo",
 )
@@ -29,7 +30,9 @@ def get_config(arm: str = "cartpole_ppo") -> Config:
   config.learn.unroll_steps = 0
   config.learn.td_steps = 1
   config.learn.weight_decay = 0.0
-  change = {"ppo": _ppo, "a2c": _a2c, "dqn": _dqn, "muzero": _muzero}[kind]
+  change = {
+      "ppo": _ppo, "a2c": _a2c, "trpo": _trpo, "dqn": _dqn, "muzero": _muzero,
+  }[kind]  # fmt: skip
   change(config)
   if game == "breakout":
     _breakout(config)
@@ -60,6 +63,14 @@ def _a2c(config: Config) -> None:
   config.learn.num_minibatches = 1
   config.learn.updates_per_env_step = 1 / 256
   config.learn.learning_rate = 1e-3
+
+
+def _trpo(config: Config) -> None:
+  _ppo(config)
+  config.learn.kl_limit = 0.01
+  config.learn.fisher_damping = 0.1
+  config.learn.updates_per_env_step = 16 / 1024  # The value's: four epochs.
+  config.learn.entropy_weight = 0.0
 
 
 def _on_policy(config: Config) -> None:

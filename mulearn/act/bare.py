@@ -104,5 +104,6 @@ def look_ahead(model: Model, rng_key: Array, root: Node) -> Array:
 RULES: dict[str, Rule] = {
     "ppo": sample,
     "a2c": sample,
+    "trpo": sample,
     "dqn": epsilon_greedy,
 }

@@ -21,6 +21,7 @@ from mulearn.env.base import Environment
 from mulearn.model import value_prefix
 from mulearn.model.base import Model
 from mulearn.model.board_networks import (
+    ActorCritic,
     ContinuousImaginer,
     Imaginer,
     Predictor,
@@ -48,6 +49,7 @@ NETWORKS: dict[str, type[Predictor]] = {
     "stochastic": ChanceImaginer,
     "ppo": Predictor,
     "a2c": Predictor,
+    "trpo": ActorCritic,
     "dqn": Predictor,  # Its policy head says Q-values.
 }
 

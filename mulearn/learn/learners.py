@@ -6,7 +6,7 @@ from mulearn.learn.board_step import BoardLearner
 from mulearn.learn.chance_losses import ChanceLearner
 
 WORLDS = ("world", "stochastic", "sampled")
-ON_POLICY = ("ppo", "a2c")
+ON_POLICY = ("ppo", "a2c", "trpo")
 
 
 def learner_class(kind: str) -> type[BoardLearner]:
@@ -15,18 +15,24 @@ def learner_class(kind: str) -> type[BoardLearner]:
   Raises:
     PackageNotFoundError: a baseline without rlax.
   """
-  if kind not in ("ppo", "a2c", "dqn"):
+  if kind not in (*ON_POLICY, "dqn"):
     return ChanceLearner if kind == "stochastic" else BoardLearner
   try:
     from mulearn.learn.a2c import A2cLearner
     from mulearn.learn.dqn import DqnLearner
     from mulearn.learn.ppo import PpoLearner
+    from mulearn.learn.trpo import TrpoLearner
   except ImportError as error:
     raise PackageNotFoundError(
         f"model.kind is {kind!r}, whose loss is rlax's, which is not installed:"
         " give pip 'mulearn[solo]'."
     ) from error
-  return {"ppo": PpoLearner, "a2c": A2cLearner, "dqn": DqnLearner}[kind]
+  return {
+      "ppo": PpoLearner,
+      "a2c": A2cLearner,
+      "trpo": TrpoLearner,
+      "dqn": DqnLearner,
+  }[kind]
 
 
 def check(config: Config) -> None:
@@ -65,6 +71,12 @@ def _check_on_policy(config: Config) -> None:
     raise ValueError(
         f"learn.td_steps is {config.learn.td_steps}, but a round has"
         f" {config.self_play.num_plies} moves a lane: {kind} needs fewer (1)."
+    )
+  if kind == "trpo" and config.learn.weight_decay:
+    raise ValueError(
+        f"learn.weight_decay is {config.learn.weight_decay:g}, but model.kind is"
+        " 'trpo', whose policy would decay out of its trust region: set it to"
+        " 0."
     )
 
 

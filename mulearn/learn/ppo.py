@@ -35,6 +35,17 @@ class PpoLearner(BoardLearner):
         self.config.clip_ratio,
     )
 
+  def value_loss(
+      self, value_logits: Array, batch: Rollout
+  ) -> tuple[Array, Array]:
+    """The value's loss at moves `[N]` from logits `[N, S]`, and its error."""
+    loss = optax.softmax_cross_entropy(
+        value_logits, self.support.to_probs(batch.value)
+    )
+    error = jnp.abs(self.support.to_scalar(value_logits) - batch.value)
+    weighted = jnp.mean(loss * batch.weight)
+    return self.config.value_weight * weighted, jnp.mean(error)
+
   def rollout_loss(
       self, networks: Predictor, batch: Rollout
   ) -> tuple[Array, dict[str, Array]]:
@@ -42,19 +53,16 @@ class PpoLearner(BoardLearner):
     latent = networks.represent(batch.observation)
     logits, value_logits = networks.predict(latent)
     logits = mask_logits(logits, batch.invalid)
-    value = optax.softmax_cross_entropy(
-        value_logits, self.support.to_probs(batch.value)
-    )
+    value, error = self.value_loss(value_logits, batch)
     terms = {
         "policy": self.policy_loss(logits, batch),
-        "value": self.config.value_weight * jnp.mean(value * batch.weight),
+        "value": value,
         "entropy": self.config.entropy_weight
         * rlax.entropy_loss(logits, jnp.ones(len(logits))),
     }
     loss = sum(terms.values())
     metrics = {"loss": loss, **{f"loss/{k}": v for k, v in terms.items()}}
-    error = jnp.abs(self.support.to_scalar(value_logits) - batch.value)
-    return loss, metrics | {"value_error": jnp.mean(error)}
+    return loss, metrics | {"value_error": error}
 
   def learn(
       self,
@@ -71,13 +79,29 @@ class PpoLearner(BoardLearner):
     an epoch, the moves are shuffled anew for each.
     """
     del replay  # The round is all there is.
-    rollout = make_rollout(
-        state.params,
+    rollout = self.read(state.params, memory)
+    state, metrics = self.fit(state, rng_key, rollout, num_updates=num_updates)
+    return state, memory, metrics
+
+  def read(self, networks: Predictor, memory: PyTree) -> Rollout:
+    """The last round, which these networks have played."""
+    return make_rollout(
+        networks,
         read_round(memory),
         support=self.support,
         discount=self.config.discount,
         trace_decay=self.config.trace_decay,
     )
+
+  def fit(
+      self,
+      state: TrainState,
+      rng_key: Array,
+      rollout: Rollout,
+      *,
+      num_updates: int,
+  ) -> tuple[TrainState, dict[str, Array]]:
+    """So many steps of the optimiser on a round's minibatches."""
     rows = self._minibatches(rng_key, len(rollout.action), num_updates)
 
     def update(state, rows):
@@ -85,7 +109,7 @@ class PpoLearner(BoardLearner):
       return self.descend(state, lambda p: self.rollout_loss(p, batch))
 
     state, metrics = jax.lax.scan(update, state, rows)
-    return state, memory, jax.tree.map(jnp.mean, metrics)
+    return state, jax.tree.map(jnp.mean, metrics)
 
   def _minibatches(
       self, rng_key: Array, num_moves: int, num_updates: int

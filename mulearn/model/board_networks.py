@@ -184,6 +184,40 @@ class Predictor(nnx.Module):
     return jax.nn.log_softmax(mask_logits(outputs, invalid))
 
 
+class ActorCritic(Predictor):
+  """A `Predictor` whose value has layers of its own."""
+
+  def __init__(
+      self,
+      config: ModelConfig,
+      *,
+      observation_size: int,
+      num_actions: int,
+      rngs: nnx.Rngs,
+  ):
+    super().__init__(
+        config,
+        observation_size=observation_size,
+        num_actions=num_actions,
+        rngs=rngs,
+    )
+    self.value_read = Linear(observation_size, config.width, rngs=rngs)
+    self.value_read_block = Block(config.width, rngs=rngs)
+    self.value_judge = Block(config.width, rngs=rngs)
+
+  def represent(self, planes: Array) -> Array:
+    """Latents `[B, 2 D]` of boards: the policy's and the value's."""
+    flat = numbers(planes.reshape(planes.shape[0], -1))
+    latent = self.value_read_block(jax.nn.relu(self.value_read(flat)))
+    return jnp.concatenate([super().represent(planes), latent], axis=-1)
+
+  def predict(self, latent: Array) -> tuple[Array, Array]:
+    """Policy logits `[..., A]` and value logits `[..., S]` of latents."""
+    of_policy, of_value = jnp.split(latent, 2, axis=-1)
+    policy = self.policy(self.judge(of_policy))
+    return policy, self.value(self.value_judge(of_value))
+
+
 class Imaginer(Predictor):
   """A `Predictor` that also imagines moves."""
 

@@ -1,4 +1,4 @@
-"""PPO, A2C and DQN: what they are told of a move, and how far they go."""
+"""PPO, A2C, TRPO and DQN: what they are told of a move, and how far they go."""
 
 import dataclasses
 import itertools
@@ -39,7 +39,7 @@ def _config(kind):
       learn=LearnConfig(
           unroll_steps=0, td_steps=1 if on_policy else 2, warmup_steps=1,
           num_minibatches=2, target_decay=0.0 if on_policy else 0.5,
-          updates_per_env_step=0.125, entropy_weight=0.01,
+          updates_per_env_step=0.125, entropy_weight=0.01, weight_decay=0.0,
       ),
   )  # fmt: skip
 
@@ -164,7 +164,7 @@ def test_dqn_learns_the_double_n_step_return(cut):
     assert loss == 0.0  # Nobody knows what came of that move.
 
 
-@pytest.mark.parametrize("kind", ["ppo", "dqn"])
+@pytest.mark.parametrize("kind", ["ppo", "trpo", "dqn"])
 def test_a_baseline_runs_through_the_loop_and_goes_on(kind, tmp_path):
   """Two rounds, examined; and stopped in between, the same to the last bit."""
   config = _config(kind)
@@ -190,6 +190,7 @@ def test_a_baseline_runs_through_the_loop_and_goes_on(kind, tmp_path):
         ("dqn", "learn", {"target_decay": 0.0}, "a target network"),
         ("a2c", "replay", {"capacity": 64}, "the last round alone"),
         ("ppo", "learn", {"td_steps": 8}, "a round has 8 moves"),
+        ("trpo", "learn", {"weight_decay": 0.1}, "out of its trust region"),
     ],
 )
 def test_a_config_that_no_baseline_can_use_says_so(kind, part, changes, says):
