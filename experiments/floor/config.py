@@ -63,13 +63,21 @@ def _a2c(config: Config) -> None:
   config.learn.num_minibatches = 1
   config.learn.updates_per_env_step = 1 / 256
   config.learn.learning_rate = 1e-3
+  # Advantages are as large as returns, and not scaled: beside them a categorical
+  # value with .5 has little say in the layers and in the clip that both share.
+  config.learn.value_weight = 10.0
 
 
 def _trpo(config: Config) -> None:
   _ppo(config)
+  # A step is as long whether its advantages say much or little: in rounds of
+  # 1,024 moves what it had learned was lost for a time.
+  config.self_play.num_plies = 256
+  _on_policy(config)
   config.learn.kl_limit = 0.01
   config.learn.fisher_damping = 0.1
-  config.learn.updates_per_env_step = 16 / 1024  # The value's: four epochs.
+  config.learn.num_minibatches = 16  # The value's, in four epochs.
+  config.learn.updates_per_env_step = 64 / 4096
   config.learn.entropy_weight = 0.0
 
 
