@@ -43,7 +43,11 @@ _BOARDS = {  # One run a command.
     "tic_tac_toe": ["muzero", "alphazero"],
     "connect_four": ["muzero", "alphazero"],
     "hex": [f"hex_{n}_{kind}" for n in (3, 4) for kind in ("alphazero", "muzero")],
-    "gumbel_low_simulations": ["gumbel_2", "gumbel_4", "gumbel_16", "puct_4"],
+    "gumbel_low_simulations": [
+        f"{search}{by}"
+        for search in ("gumbel_2", "gumbel_4", "gumbel_16", "puct_4")
+        for by in ("", "_long")
+    ],
     "hex_scaling": [
         f"hex_{n}_{w}{by}" for n in (3, 4) for w in (4, 8, 16, 32, 64)
         for by in ("", "_n16")

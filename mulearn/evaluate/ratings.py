@@ -93,24 +93,53 @@ def rate(
   Returns:
     P ratings.
   """
-  rng = np.random.default_rng(seed)
-  best = np.zeros((1, num_players, num_players))
-  draws = np.zeros((num_resamples, num_players, num_players))
+  table = np.zeros((1, num_players, num_players))
   for (i, j), score in scores.items():
-    pairs = np.concatenate([score.games.mean(axis=1), [1.0, 0.0]])
-    shape = np.ones(len(pairs))
-    shape[-2:] = _PRIOR
-    weights = rng.standard_gamma(shape, (num_resamples, len(pairs)))
-    weights *= shape.sum() / weights.sum(axis=1, keepdims=True)
-    for table, weight in ((best, shape[None]), (draws, weights)):
-      table[:, i, j] = weight @ pairs
-      table[:, j, i] = weight @ (1.0 - pairs)
-  best, draws = (_to_elo(fit(table), anchor) for table in (best, draws))
+    pairs = _pairs(score)
+    weights = _weights(len(pairs))
+    table[0, i, j] = weights @ pairs
+    table[0, j, i] = weights @ (1.0 - pairs)
+  best = _to_elo(fit(table), anchor)
+  draws = resample(
+      scores, num_players, anchor, num_resamples=num_resamples, seed=seed
+  )
   lo, hi = np.percentile(draws, [_TAIL, 100.0 - _TAIL], axis=0)
   return [
       Rating(float(best[0, i]), (float(lo[i]), float(hi[i])))
       for i in range(num_players)
   ]
+
+
+def resample(
+    scores: dict[tuple[int, int], Score],
+    num_players: int,
+    anchor: int,
+    *,
+    num_resamples: int = 4000,
+    seed: int = 0,
+) -> np.ndarray:
+  """Rates all players as often as the pairs of games are drawn anew.
+
+  Args:
+    scores: as `rate` takes them.
+    num_players: P.
+    anchor: the player whose rating is 0.
+    num_resamples: R, bootstrap draws.
+    seed: of the draws.
+
+  Returns:
+    Elo of each player under each draw, `[R, P]`.
+  """
+  rng = np.random.default_rng(seed)
+  draws = np.zeros((num_resamples, num_players, num_players))
+  for (i, j), score in scores.items():
+    pairs = _pairs(score)
+    shape = _weights(len(pairs))
+    weights = rng.standard_gamma(shape, (num_resamples, len(pairs)))
+    weights *= shape.sum() / weights.sum(axis=1, keepdims=True)
+    draws[:, i, j] = weights @ pairs
+    draws[:, j, i] = weights @ (1.0 - pairs)
+  return _to_elo(fit(draws), anchor)
 
 
 def fit(wins: np.ndarray, num_steps: int = 100) -> np.ndarray:
@@ -146,3 +175,13 @@ def fit(wins: np.ndarray, num_steps: int = 100) -> np.ndarray:
 
 def _to_elo(strength: np.ndarray, anchor: int) -> np.ndarray:
   return ELO_PER_NAT * (strength - strength[:, anchor : anchor + 1])
+
+
+def _pairs(score: Score) -> np.ndarray:
+  """Points of each pair, and of the two that join it, `[N + 2]`."""
+  return np.concatenate([score.games.mean(axis=1), [1.0, 0.0]])
+
+
+def _weights(num: int) -> np.ndarray:
+  """How much each of `_pairs` counts, `[num]`."""
+  return np.array([1.0] * (num - 2) + [_PRIOR] * 2)
