@@ -99,3 +99,13 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
     lo, hi = Score(games).rating(num_resamples=300, seed=trial).ci95
     inside += lo < truth < hi
   assert 0.91 < inside / num < 0.98
+
+
+def test_an_interval_is_the_middle_of_the_draws():
+  scores = {(0, 1): _score((1.0, 0.0), (1.0, 1.0), times=20)}
+  draws = ratings.resample(scores, 2, 1)
+  rated, _ = ratings.rate(scores, 2, 1)
+  assert draws.shape == (4000, 2) and not draws[:, 1].any()
+  np.testing.assert_allclose(
+      np.percentile(draws[:, 0], [2.5, 97.5]), rated.ci95
+  )
