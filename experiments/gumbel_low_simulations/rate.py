@@ -216,12 +216,12 @@ def draw(
   middle.axhline(0.0, color=curves.GREY, linewidth=0.8)
   left.set_ylim(0.0, 1.03)
   for axes in (left, middle):
-    axes.set_xscale("symlog", linthresh=runs[ARMS[0]][0][1]["env_steps"] / 1000)
     axes.set_xlabel("moves of self-play, thousands", fontsize=size)
     axes.legend(fontsize=size - 1, frameon=False, loc="best")
   left.set_ylabel("points against plain search", fontsize=size)
   middle.set_ylabel("Elo, equal simulations", fontsize=size)
-  right.set_xticks(range(len(WAYS)), WAYS, fontsize=size - 1)
+  labels = [way.replace(" ", "\n", 1) for way in WAYS]
+  right.set_xticks(range(len(WAYS)), labels, fontsize=size - 1)
   right.set_ylabel("Elo beside gumbel_16", fontsize=size)
   for axes in (left, middle, right):
     curves.finish_axes(axes)
