@@ -53,10 +53,11 @@ def test_regularized_policy(tmp_path):
 def test_stochastic(tmp_path):
   module = _load("stochastic")
   module.TURNS, module.SIMULATIONS = (2,), (200,)
-  by_odds, mistaken = _run(module, tmp_path)["rows"]
+  by_odds, mistaken, patient = _run(module, tmp_path)["rows"]
   assert mistaken["arm"] == "chance taken for a player"
   assert by_odds["worst"][0] < 0.06 and by_odds["mean"][0] < 0.02
   assert mistaken["worst"][0] > 0.15
+  assert patient["mean"][0] < 0.04
 
 
 def test_sampled(tmp_path):
