@@ -32,21 +32,25 @@ def get_config(arm: str = "2048_stochastic") -> Config:
 
 
 def _2048(config: Config) -> None:
-  config.num_steps, config.eval_every = 49_152, 12_288
+  config.num_steps, config.eval_every = 32_768, 8192
+  config.env.num_lanes = 64
   config.env.step_limit = 2000
   config.model.width = 64
-  config.model.max_return = 20_000.0
+  config.model.max_return = 5000.0
   config.model.num_bins = 101
-  config.search.num_simulations = 8
-  config.search.num_eval_simulations = 16
+  config.search.num_simulations = 16
+  config.search.num_eval_simulations = 32
   config.search.max_considered = 4
   config.search.max_depth = 8  # Four pushes, where chance has its turns.
   config.search.rescale_values = True
   config.search.value_scale = 0.05
   config.self_play.opening_rate = 0.0
+  config.replay.min_size = 2048
   config.learn.td_steps = 10
   config.learn.discount = 0.99
-  config.learn.updates_per_env_step = 1 / 8
+  config.learn.updates_per_env_step = 1 / 4
+  # Without it codes name the action, which the afterstate tells anyway.
+  config.learn.consistency_weight = 2.0
 
 
 def _dice(config: Config) -> None:
