@@ -11,9 +11,11 @@ import pathlib
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from scipy import stats
 
-from mulearn.act.board_agent import make_environment
+from mulearn import board_train
+from mulearn.act.board_agent import BoardAgent, make_environment
 from mulearn.config import Config
 from mulearn.env.game_2048 import Game2048, State2048
 from mulearn.evaluate import results, returns, returns_picture
@@ -93,6 +95,63 @@ def measure() -> dict[str, dict[str, float]]:
   }
 
 
+def told(agent: BoardAgent, rng_key: Array) -> tuple[float, float]:
+  """What codes tell of chance where board and action are known.
+
+  Boards are those of random play; of each, one action has 60 answers drawn.
+
+  Args:
+    agent: of a `2048_stochastic` run.
+    rng_key: consumed.
+
+  Returns:
+    Entropies of the code and of the answer itself, in nats, means over boards.
+  """
+  game = agent.environment
+
+  def answers(rng_key: Array) -> tuple[Array, Array, Array]:
+    keys = jax.random.split(rng_key, 5)
+    start_key, length_key, play_key, action_key, chance_key = keys
+    length = jax.random.randint(length_key, (), 5, 90)
+
+    def move(i, state):
+      key = jax.random.fold_in(play_key, i)
+      after = game.step(state, _random(key, game.invalid(state)))
+      stays = game.terminated(after) | (i >= length)
+      return jax.tree.map(lambda a, b: jnp.where(stays, a, b), state, after)
+
+    state = jax.lax.fori_loop(0, 90, move, game.init(start_key))
+    # All four alike, as in learning: the encoder is centred over the batch.
+    action = _random(action_key, game.invalid(state))
+    keys = jax.random.key_data(jax.random.split(chance_key, 60))
+    came = jax.vmap(
+        lambda key: game.observation(
+            game.step(state._replace(chance=key), action)
+        )
+    )(keys)
+    return game.observation(state), action, came
+
+  seen, action, came = jax.jit(jax.vmap(answers))(jax.random.split(rng_key, 96))
+  networks = agent.networks
+  after = networks.act(networks.represent(seen), action)
+  rows = came.reshape(-1, *came.shape[2:])
+  names = networks.encode(
+      jnp.repeat(after, came.shape[1], axis=0), rows, jnp.ones(len(rows))
+  )
+  codes = np.asarray(names.argmax(-1)).reshape(*came.shape[:2], 1)
+  flat = np.asarray(came.reshape(*came.shape[:2], -1))
+  return (
+      float(np.mean([_entropy(row) for row in codes])),
+      float(np.mean([_entropy(row) for row in flat])),
+  )
+
+
+def _entropy(rows: np.ndarray) -> float:
+  """Of what was drawn `[N, D]`, in nats."""
+  _, counts = np.unique(rows, axis=0, return_counts=True)
+  return float(stats.entropy(counts))
+
+
 def _half(values: list[float]) -> float:
   """Half of Student's 95 % interval of a mean."""
   return float(stats.sem(values) * stats.t.ppf(0.975, len(values) - 1))
@@ -100,9 +159,11 @@ def _half(values: list[float]) -> float:
 
 def main(arguments: list[str] | None = None) -> None:
   """Plays the baselines if they have not been, prints a table, draws."""
-  options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-  options.add_argument("--results", type=pathlib.Path, required=True)
-  folder = options.parse_args(arguments).results
+  parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+  parser.add_argument("--results", type=pathlib.Path, required=True)
+  parser.add_argument("--agents", type=pathlib.Path, nargs="*", default=[])
+  options = parser.parse_args(arguments)
+  folder = options.results
   path = folder / "baselines_2048.json"
   if not path.exists():
     path.write_text(json.dumps(measure(), indent=1) + "\n")
@@ -123,6 +184,10 @@ def main(arguments: list[str] | None = None) -> None:
       print(f"{arm} {words}: {mean:,.0f} +- {_half(means):,.0f} ({seeds})")
   for name, found in baselines.items():
     print(f"{name}: {found['mean_return']:,.0f}, {found['return_error']:,.0f}")
+  for workdir in options.agents:
+    agent = board_train.restore_agent(workdir)
+    code, answer = told(agent, jax.random.key(5))
+    print(f"{workdir}: codes tell {code:.3f} of {answer:.3f} nats")
   random = baselines["random play"]["mean_return"]
   returns_picture.draw_returns(
       folder / "2048.png", {"2048": arms}, {"2048": random}
