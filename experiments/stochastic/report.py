@@ -157,12 +157,17 @@ def _half(values: list[float]) -> float:
   return float(stats.sem(values) * stats.t.ppf(0.975, len(values) - 1))
 
 
+def parser() -> argparse.ArgumentParser:
+  """The arguments of the command."""
+  options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+  options.add_argument("--results", type=pathlib.Path, required=True)
+  options.add_argument("--agents", type=pathlib.Path, nargs="*", default=[])
+  return options
+
+
 def main(arguments: list[str] | None = None) -> None:
   """Plays the baselines if they have not been, prints a table, draws."""
-  parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-  parser.add_argument("--results", type=pathlib.Path, required=True)
-  parser.add_argument("--agents", type=pathlib.Path, nargs="*", default=[])
-  options = parser.parse_args(arguments)
+  options = parser().parse_args(arguments)
   folder = options.results
   path = folder / "baselines_2048.json"
   if not path.exists():
