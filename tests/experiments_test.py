@@ -16,6 +16,7 @@ from experiments.hex_scaling import rate as scaling_rate
 from experiments.resume import cost as resume_cost
 from experiments.resume import kills as resume_kills
 from experiments.resume import together as resume_together
+from experiments.stochastic import report as stochastic_report
 from experiments.unplugged import make_data as unplugged_data
 from experiments.unplugged import report as unplugged_report
 from mulearn import board_run, study
@@ -254,6 +255,7 @@ def test_a_command_of_a_readme_can_be_given(words, monkeypatch):
       "experiments.resume.cost": resume_cost.parser,
       "experiments.resume.kills": resume_kills.parser,
       "experiments.resume.together": resume_together.parser,
+      "experiments.stochastic.report": stochastic_report.parser,
       "experiments.unplugged.make_data": unplugged_data.parser,
       "experiments.unplugged.report": unplugged_report.parser,
   }

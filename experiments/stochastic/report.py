@@ -162,12 +162,12 @@ def parser() -> argparse.ArgumentParser:
   options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
   options.add_argument("--results", type=pathlib.Path, required=True)
   options.add_argument("--agents", type=pathlib.Path, nargs="*", default=[])
+  options.set_defaults(run=run)
   return options
 
 
-def main(arguments: list[str] | None = None) -> None:
+def run(options: argparse.Namespace) -> None:
   """Plays the baselines if they have not been, prints a table, draws."""
-  options = parser().parse_args(arguments)
   folder = options.results
   path = folder / "baselines_2048.json"
   if not path.exists():
@@ -197,6 +197,12 @@ def main(arguments: list[str] | None = None) -> None:
   returns_picture.draw_returns(
       folder / "2048.png", {"2048": arms}, {"2048": random}
   )
+
+
+def main(arguments: list[str] | None = None) -> None:
+  """Does what `parser` says."""
+  options = parser().parse_args(arguments)
+  options.run(options)
 
 
 if __name__ == "__main__":
