@@ -136,9 +136,7 @@ class Bench:
       )  # fmt: skip
     # Ours splits the key for its root, and folds in the number of the shard.
     key = jax.random.fold_in(jax.random.split(self._key)[1], 0)
-    return _bare_visits(
-        self._networks, key, self._peer_states, peer=self._peer
-    )
+    return _bare_visits(self._networks, key, self._peer_states, peer=self._peer)
 
   def self_play(self, ours: bool) -> float:
     """A block of plies, and what is learned from it."""

@@ -86,9 +86,7 @@ class ConnectFour:
         over=is_full | wins | no_room_left,
     )
     stays = state._replace(reward=jnp.zeros_like(state.reward))
-    return jax.tree.map(
-        functools.partial(jnp.where, state.over), stays, after
-    )
+    return jax.tree.map(functools.partial(jnp.where, state.over), stays, after)
 
   def observation(self, state: ConnectFourState) -> jax.Array:
     """The current player's view, bool `[6, 7, 2]`."""
