@@ -8,6 +8,7 @@ played before is not played again.
 """
 
 import argparse
+from collections.abc import Container, Iterable
 import json
 import pathlib
 import time
@@ -50,6 +51,21 @@ def player(agent: board_train.BoardAgent, way: str) -> players.Player:
   )
 
 
+def of_arms(names: Iterable[str]) -> dict[str, list[int]]:
+  """Where the runs of each arm stand among the names, of arms that have any."""
+  names = list(names)
+  found = {
+      arm: [i for i, name in enumerate(names) if name.startswith(f"{arm}_")]
+      for arm in ARMS
+  }
+  return {arm: rows for arm, rows in found.items() if rows}
+
+
+def asked_of(arms: Container[str]) -> list[tuple[str, str]]:
+  """The pairs of `ASKED` of which both have runs."""
+  return [(a, b) for a, b in ASKED if a in arms and b in arms]
+
+
 def rate(agents: Agents, way: str, num_pairs: int) -> dict[str, Any]:
   """Plays a tournament of the newest agents.
 
@@ -81,16 +97,13 @@ def by_arm(found: arena.Tournament) -> dict[str, Any]:
 
   Returns:
     Of each arm its seeds' Elo and their mean, beside the mean of the first
-    arm; of `ASKED` the difference and its 95 % interval, of new games and, of
+    arm; of what was asked the difference and its 95 % interval, of new games and, of
     S seeds, S - 1 drawn (as `statistics.bootstrap_ci` does).
   """
   names = found.names
-  of = {
-      arm: [i for i, name in enumerate(names) if name.startswith(f"{arm}_")]
-      for arm in ARMS
-  }
+  of = of_arms(names)
   elo = np.array([found.ratings[name].elo for name in names])
-  zero = elo[of[ARMS[0]]].mean()
+  zero = elo[next(iter(of.values()))].mean()
   arms: dict[str, Any] = {
       arm: {
           "seeds": (elo[rows] - zero).tolist(),
@@ -114,7 +127,7 @@ def by_arm(found: arena.Tournament) -> dict[str, Any]:
           "elo": arms[a]["mean"] - arms[b]["mean"],
           "ci95": np.percentile(means[a] - means[b], [2.5, 97.5]).tolist(),
       }
-      for a, b in ASKED
+      for a, b in asked_of(of)
   }
   return {"arms": arms, "asked": asked}
 
@@ -131,7 +144,7 @@ def over_moves(agents: Agents, num_pairs: int) -> dict[str, list[Any]]:
     together, its `ci95` of new games, and the `seeds`' own.
   """
   found: dict[str, list[Any]] = {}
-  for a, b in ASKED:
+  for a, b in asked_of(of_arms(agents)):
     seeds = sorted(
         name.rpartition("_")[2] for name in agents if name.startswith(f"{a}_")
     )
@@ -182,7 +195,8 @@ def draw(
   figure.clear()
   left, middle, right = figure.subplots(1, 3)
   size = curves.FONT_SIZE
-  for i, arm in enumerate(ARMS):
+  for arm in runs:
+    i = ARMS.index(arm)
     colour, marker = curves.COLOURS[i], curves.MARKERS[i]
     steps = [point["env_steps"] / 1000 for point in runs[arm][0]]
     points = np.array([[p["points"] for p in curve] for curve in runs[arm]])
@@ -252,7 +266,7 @@ def main() -> None:
   (chosen.out / "elo.json").write_text(
       json.dumps(found | {"seconds": seconds}, indent=1) + "\n"
   )
-  runs: dict[str, list[Any]] = {arm: [] for arm in ARMS}
+  runs: dict[str, list[Any]] = {arm: [] for arm in of_arms(agents)}
   for name in agents:
     results = json.loads((chosen.runs / name / "results.json").read_text())
     runs[name.rpartition("_")[0]].append(results["curve"])
