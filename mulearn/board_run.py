@@ -226,6 +226,13 @@ def restore_networks(
 def _check_game(config: Config) -> None:
   """Raises a ValueError where no agent, or not this one, can play the game."""
   environment = make_environment(config.env.name)
+  state = jax.eval_shape(environment.init, jax.random.key(0))
+  if config.model.kind == "simulator" and hasattr(state, "chance"):
+    raise ValueError(
+        "config.model.kind is 'simulator', but the states of"
+        f" {config.env.name!r} hold what chance will do next, which a search of"
+        " them would know: set it to 'world' or 'stochastic'."
+    )
   if config.model.prefix_moves and environment.num_players > 1:
     raise ValueError(
         f"config.model.prefix_moves is {config.model.prefix_moves}, but"

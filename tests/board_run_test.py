@@ -33,6 +33,7 @@ def test_what_was_sampled_is_done_remembered_and_learned(board_config):
   config = board_config("sampled")
   config.env.name, config.model.num_samples = "pendulum", 6
   config.replay.reanalysed_per_env_step, config.learn.td_steps = 0.25, 1
+  config.learn.explored_below = 0.0
   run = board_run.begin(config, jax.random.key(0), jax.random.key(1))
   key = jax.random.key(2)
   metrics = board_run.play_and_learn(run, key, key, num_updates=2)
@@ -68,6 +69,21 @@ def test_samples_are_not_learned_from_games_of_others(board_config):
     board_run.begin(config, key, key)
   config.replay.data, config.model.proposal = "", "uniform"
   with pytest.raises(ValueError, match="proposal is 'uniform'; it must be"):
+    board_run.begin(config, key, key)
+
+
+def test_new_samples_say_nothing_of_what_was_explored(board_config):
+  config, key = board_config("sampled"), jax.random.key(0)
+  config.env.name, config.learn.explored_below = "pendulum", 0.5
+  config.replay.reanalysed_per_env_step = 1.0
+  with pytest.raises(ValueError, match="every move looks explored"):
+    board_run.begin(config, key, key)
+
+
+def test_search_may_not_know_what_chance_will_do(board_config):
+  config, key = board_config("simulator"), jax.random.key(0)
+  config.env.name = "2048"
+  with pytest.raises(ValueError, match="'2048' hold what chance will do next"):
     board_run.begin(config, key, key)
 
 

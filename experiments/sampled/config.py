@@ -24,7 +24,7 @@ def get_config(arm: str = "pendulum") -> Config:
   config.model.num_samples = 16
   config.model.proposal_temperature = 2.0
   config.model.width = 64
-  # A step costs up to 16.3, the worst discounted return is a hundred times that.
+  # A step costs up to 16.3, the worst discounted return is fifty times that.
   config.model.max_return = 1000.0
   config.model.num_bins = 101
   config.search.num_simulations = 16

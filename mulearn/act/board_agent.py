@@ -184,6 +184,15 @@ class BoardSettings:
     prior_logits = jnp.zeros(invalid.shape)
     return self.model(networks).root(rng_key, observation, prior_logits)
 
+  def without_chance(self, root: Node) -> Node:
+    """A root without the slots that only chance below it needs."""
+    if self.kind != "stochastic":
+      return root
+    own = self.environment.num_actions
+    return root._replace(
+        prior_logits=root.prior_logits[:, :own], invalid=root.invalid[:, :own]
+    )
+
   def plan(
       self,
       networks: Predictor,
@@ -331,11 +340,12 @@ def _plan(networks, rng_key, state, *, settings, **how) -> Plan:
 
 @functools.partial(jax.jit, static_argnames="settings")
 def _glance(networks, state, *, settings) -> Node:
-  return settings.root(networks, jax.random.key(0), state)
+  root = settings.root(networks, jax.random.key(0), state)
+  return settings.without_chance(root)
 
 
 @functools.partial(jax.jit, static_argnames="settings")
 def _look_ahead(networks, state, *, settings) -> Array:
   rng_key = jax.random.key(0)
-  root = settings.root(networks, rng_key, state)
+  root = settings.without_chance(settings.root(networks, rng_key, state))
   return bare.look_ahead(settings.model(networks), rng_key, root)

@@ -2,7 +2,7 @@
 
 A position is two sets of stones, a byte for each row and a bit for each column,
 so that a line of four is found by shifting rows against each other and a node of
-a search keeps twelve bytes of it. The rules and what is seen are those of pgx
+a search keeps twelve bytes of stones. The rules and what is seen are those of pgx
 (Koyamada et al. 2023, https://arxiv.org/abs/2303.17503), to which a test holds
 them.
 """

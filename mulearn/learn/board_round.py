@@ -87,7 +87,7 @@ class Program:
     root_key, rng_key = jax.random.split(rng_key)
     root = model.root(root_key, observation, moves.prior_logits)
     if self.teacher == "critic":
-      scale = self.advantage_scale
+      scale, root = self.advantage_scale, self.settings.without_chance(root)
       return crr.teach(model, rng_key, root, moves.action, scale=scale)
     plan = self.settings.plan_from(
         networks,

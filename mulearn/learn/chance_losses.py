@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 
 from mulearn.config import LearnConfig
-from mulearn.learn.board_losses import Imagined
+from mulearn.learn.board_losses import Imagined, was_explored
 from mulearn.learn.board_step import BoardLearner
 from mulearn.learn.losses import scale_gradient
 from mulearn.model.chance_networks import ChanceImaginer, straight_through
@@ -47,6 +47,9 @@ def imagine(
   alive = targets.policy_mask
   # Chance answered a move of this game, and what it answered is known.
   answered = alive[:, :-1] * targets.value_mask[:, 1:]
+  # Where the return ends before the move, it is the position's and not its own.
+  is_left_out = was_explored(seen, config.explored_below) | seen.truncated
+  heeded = targets.value_mask[:, :-1] * ~is_left_out[:, :-1]
   latent = networks.represent(seen.observation[:, 0])
   latents, moves = [latent], []
   for k in range(targets.reward.shape[1]):
@@ -81,7 +84,7 @@ def imagine(
               * optax.softmax_cross_entropy(
                   value_logits, support.to_probs(targets.value[:, :-1])
               ),
-              targets.value_mask[:, :-1],
+              heeded,
           ),
           "odds": (
               config.chance_weight * optax.softmax_cross_entropy(odds, codes),

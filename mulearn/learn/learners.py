@@ -141,6 +141,14 @@ def _check_games_of_others(config: Config) -> None:
         f"learn.teacher is {learn.teacher!r}; it must be search or critic."
     )
   data, channels = config.replay.data, config.model.channels
+  reanalysed = config.replay.reanalysed_per_env_step
+  if kind == "sampled" and learn.explored_below and reanalysed:
+    raise ValueError(
+        f"learn.explored_below is {learn.explored_below:g} and"
+        f" replay.reanalysed_per_env_step {reanalysed:g}, but model.kind is"
+        " 'sampled': a new search draws other actions, beside which every move"
+        " looks explored. Set one of them to 0."
+    )
   if kind == "sampled" and (data or channels or learn.teacher == "critic"):
     raise ValueError(
         f"replay.data is {data!r}, learn.teacher {learn.teacher!r} and"

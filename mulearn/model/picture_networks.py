@@ -102,6 +102,11 @@ class PictureImaginer(Imaginer):
     Raises:
       ValueError: the pictures cannot be halved four times.
     """
+    if len(observation_shape) != 3:
+      raise ValueError(
+          f"config.model.channels is {config.channels}, but observations are"
+          f" {observation_shape}, no pictures: set it to 0 for a perceptron."
+      )
     height, width, planes = observation_shape
     if height % _HALVED or width % _HALVED:
       raise ValueError(

@@ -46,6 +46,17 @@ def test_a_glance_is_the_root_without_search(agent, board_states):
   np.testing.assert_allclose(node.value, plan.tree.raw_values[:, 0], atol=1e-6)
 
 
+def test_without_search_chance_has_no_slots(
+    board_config, make_board_networks, board_states
+):
+  """Below the root it has 32 codes, where the game has 9 actions."""
+  kind, states = "stochastic", board_states(*LINES)
+  agent = BoardAgent(board_config(kind), make_board_networks(kind))
+  node, worth = agent.glance(states), np.asarray(agent.look_ahead(states))
+  assert node.prior_logits.shape == node.invalid.shape == worth.shape == (5, 9)
+  assert np.isfinite(worth).all()
+
+
 def test_a_game_that_is_no_board_is_named():
   with pytest.raises(ValueError, match="'chess'.*tic_tac_toe"):
     board_agent.make_environment("chess")

@@ -133,3 +133,22 @@ def test_an_end_is_a_code_and_the_next_game_is_not_seen(learner, state):
       "commitment"
   ]
   np.testing.assert_array_equal(mask, [[1, 0]] * 3)
+
+
+def test_an_afterstate_is_not_taught_by_returns_that_leave_its_move_out(
+    learner, state
+):
+  explored = jnp.ones((1, LENGTH), jnp.int32)  # The policy is all for 0.
+  cut = jnp.zeros((1, LENGTH), bool).at[0, 1].set(True)
+  for changes, bound, taught in (
+      ({}, 0.5, [1, 1]),
+      ({"action": explored}, 0.5, [0, 0]),
+      ({"action": explored}, 0.0, [1, 1]),
+      ({"truncated": cut}, 0.0, [1, 0]),
+  ):
+    config = dataclasses.replace(learner.config, explored_below=bound)
+    found = dataclasses.replace(learner, config=config)
+    _, mask = _terms(found, state.params, _coins(1, **changes)).terms[
+        "after_value"
+    ]
+    np.testing.assert_array_equal(mask[0], taught)
