@@ -158,7 +158,7 @@ def over_moves(agents: Agents, num_pairs: int) -> dict[str, list[Any]]:
                 one.environment,
                 player(one, WAYS[0]),
                 player(other, WAYS[0]),
-                jax.random.fold_in(jax.random.key(1), env_steps),
+                jax.random.fold_in(jax.random.key(1 + int(seed)), env_steps),
                 num_pairs=num_pairs,
                 opening_plies=2,
             )
