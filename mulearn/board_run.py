@@ -17,6 +17,7 @@ from mulearn.act.board_agent import (
     BoardAgent,
     BoardSettings,
     action_size,
+    check_game,
     make_environment,
     make_networks,
 )
@@ -145,7 +146,7 @@ def begin(
       the devices cannot share its lanes and its replay evenly.
   """
   learners.check(config)
-  _check_game(config)
+  check_game(config)
   mesh = make_mesh() if mesh is None else mesh
   make = functools.partial(fresh, config)
   state, memory, lanes = make_arrays(make, layout, mesh, init_key, start_key)
@@ -221,30 +222,6 @@ def restore_networks(
   # Named as in what `BoardRun.save` writes, `(TrainState, memory, lanes)`.
   found = checkpointer.restore(({name: networks},), step=step, partial=True)
   return found and found[1][0][name]
-
-
-def _check_game(config: Config) -> None:
-  """Raises a ValueError where no agent, or not this one, can play the game."""
-  environment = make_environment(config.env.name)
-  state = jax.eval_shape(environment.init, jax.random.key(0))
-  if config.model.kind == "simulator" and hasattr(state, "chance"):
-    raise ValueError(
-        "config.model.kind is 'simulator', but the states of"
-        f" {config.env.name!r} hold what chance will do next, which a search of"
-        " them would know: set it to 'world' or 'stochastic'."
-    )
-  if config.model.prefix_moves and environment.num_players > 1:
-    raise ValueError(
-        f"config.model.prefix_moves is {config.model.prefix_moves}, but"
-        f" {config.env.name!r} is a game of two, whose rewards do not add up: set"
-        " it to 0."
-    )
-  if (not environment.num_actions) != (config.model.kind == "sampled"):
-    raise ValueError(
-        f"config.env.name is {config.env.name!r}, model.kind"
-        f" {config.model.kind!r}: games with continuous actions, and no others,"
-        " are played by kind 'sampled'."
-    )
 
 
 def moves_per_round(config: Config) -> int:

@@ -97,8 +97,8 @@ def by_arm(found: arena.Tournament) -> dict[str, Any]:
 
   Returns:
     Of each arm its seeds' Elo and their mean, beside the mean of the first
-    arm; of what was asked the difference and its 95 % interval, of new games and, of
-    S seeds, S - 1 drawn (as `statistics.bootstrap_ci` does).
+    arm; of what was asked the difference and its 95 % interval, of new games
+    and, of S seeds, S - 1 drawn (as `statistics.bootstrap_ci` does).
   """
   names = found.names
   of = of_arms(names)

@@ -81,6 +81,31 @@ def action_size(environment: Environment) -> int:
   return getattr(environment, "action_size", 0)
 
 
+def check_game(config: Config) -> None:
+  """Raises a ValueError where no agent, or not this one, can play the game."""
+  environment = make_environment(config.env.name)
+  if config.model.kind == "simulator" and hasattr(
+      jax.eval_shape(environment.init, jax.random.key(0)), "chance"
+  ):
+    raise ValueError(
+        "config.model.kind is 'simulator', but the states of"
+        f" {config.env.name!r} hold what chance will do next, which a search of"
+        " them would know: set it to 'world' or 'stochastic'."
+    )
+  if config.model.prefix_moves and environment.num_players > 1:
+    raise ValueError(
+        f"config.model.prefix_moves is {config.model.prefix_moves}, but"
+        f" {config.env.name!r} is a game of two, whose rewards do not add up: set"
+        " it to 0."
+    )
+  if (not environment.num_actions) != (config.model.kind == "sampled"):
+    raise ValueError(
+        f"config.env.name is {config.env.name!r}, model.kind"
+        f" {config.model.kind!r}: games with continuous actions, and no others,"
+        " are played by kind 'sampled'."
+    )
+
+
 def make_networks(config: Config, rng_key: Array) -> Predictor:
   """Fresh parameters for the config's kind of model; consumes the key."""
   if config.model.kind not in NETWORKS:
