@@ -15,7 +15,7 @@ def get_config(arm: str = "alphazero") -> Config:
   if arm not in ARMS:
     raise ValueError(f"No arm {arm!r} here; there are {', '.join(ARMS)}.")
   is_muzero = arm == "muzero"
-  config = Config(num_steps=22_020_096, eval_every=1_048_576)
+  config = Config(num_steps=27_262_976, eval_every=1_048_576)
   config.checkpoint_every_seconds = 300.0  # One is 100 MB of replay.
   config.env.name = "connect_four"
   config.env.step_limit = 42
@@ -29,10 +29,12 @@ def get_config(arm: str = "alphazero") -> Config:
   config.search.num_eval_simulations = 100
   config.search.max_considered = 7
   config.search.value_scale = 0.2
+  config.search.eval_value_scale = 1.0
   config.search.max_depth = 42
   config.self_play.num_plies = 16
   config.self_play.opening_rate = 0.8
-  config.self_play.opening_plies = 28
+  config.self_play.opening_plies = 38
+  config.self_play.openings_go_on = True
   config.self_play.temperature_plies = 42
   config.replay.capacity = 524_288
   config.replay.batch_size = 1024
@@ -41,6 +43,7 @@ def get_config(arm: str = "alphazero") -> Config:
   config.learn.td_steps = 8
   config.learn.explored_below = 0.5
   config.learn.discount = 1.0
+  config.learn.target_decay = 0.998
   config.learn.updates_per_env_step = 1 / 256
   config.learn.learning_rate = 1.5e-3
   config.learn.weight_decay = 1e-4

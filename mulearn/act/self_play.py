@@ -2,7 +2,9 @@
 
 A lane whose game is over, or cut by the step limit, begins another one with the
 next move. Many games open with a few random moves: self-play that only ever
-meets its own openings collapses without a sign of it in the loss.
+meets its own openings collapses without a sign of it in the loss. Random moves
+end most games early (of connect four, after 21), so that hardly any opening is
+long; `openings_go_on` draws others, and late positions are met as often.
 """
 
 from typing import NamedTuple
@@ -84,7 +86,10 @@ def play(
     plan_key, move_key, start_key = jax.random.split(rng_key, 3)
     searched = plan(plan_key, lanes.state)
     invalid = _invalid(environment, lanes, searched)
-    action = _choose(move_key, lanes, searched, invalid, config)
+    avoided = invalid
+    if config.openings_go_on:
+      avoided = _invalid_or_last(environment, lanes, invalid)
+    action = _choose(move_key, lanes, searched, invalid, avoided, config)
     after, move = _step(
         environment, lanes, searched, invalid, action, step_limit
     )
@@ -115,16 +120,29 @@ def _invalid(environment: Environment, lanes: Lanes, plan: Plan) -> Array:
   return jax.vmap(environment.invalid)(lanes.state)
 
 
+def _invalid_or_last(
+    environment: Environment, lanes: Lanes, invalid: Array
+) -> Array:
+  """`invalid` `[B, A]` and what ends the game, where something else is left."""
+  actions = jnp.arange(environment.num_actions)
+  after = jax.vmap(
+      jax.vmap(environment.step, in_axes=(None, 0)), in_axes=(0, None)
+  )(lanes.state, actions)
+  avoided = invalid | jax.vmap(jax.vmap(environment.terminated))(after)
+  return jnp.where(jnp.all(avoided, axis=-1, keepdims=True), invalid, avoided)
+
+
 def _choose(
     rng_key: Array,
     lanes: Lanes,
     plan: Plan,
     invalid: Array,
+    avoided: Array,
     config: SelfPlayConfig,
 ) -> Array:
   """Random in the opening, then drawn from the policy, then as searched."""
   random_key, policy_key = jax.random.split(rng_key)
-  random = jax.random.categorical(random_key, jnp.where(invalid, -jnp.inf, 0.0))
+  random = jax.random.categorical(random_key, jnp.where(avoided, -jnp.inf, 0.0))
   logits = jnp.log(jnp.where(invalid, 0.0, plan.policy))
   drawn = jax.random.categorical(policy_key, logits / config.temperature)
   slot = jnp.where(lanes.ply < config.temperature_plies, drawn, plan.slot)

@@ -40,6 +40,7 @@ def check(config: Config) -> None:
   _check_learned_world(config)
   _check_games_of_others(config)
   _check_correction(config)
+  _check_openings(config)
   kind, learn = config.model.kind, config.learn
   if kind in (*WORLDS, "simulator"):
     return
@@ -131,6 +132,16 @@ def _check_correction(config: Config) -> None:
         f"learn.correction_steps is {steps}, but model.kind is {kind!r} and"
         f" replay.data {config.replay.data!r}: it shortens the returns of moves"
         " that an agent with a search played itself, as they age. Set it to 0."
+    )
+
+
+def _check_openings(config: Config) -> None:
+  """Raises a ValueError where the moves of an opening cannot be tried."""
+  if config.self_play.openings_go_on and config.model.kind == "sampled":
+    raise ValueError(
+        "self_play.openings_go_on is True, but model.kind is 'sampled': which"
+        " moves end a game is found by trying all of them, and there is no list"
+        " of them. Set it to False."
     )
 
 

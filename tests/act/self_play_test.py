@@ -14,7 +14,9 @@ GAME = make_environment("tic_tac_toe")
 LANES, PLIES = 6, 24
 
 
-def _play(settings, networks, *, step_limit=9, key=0, **changes):
+def _play(
+    settings, networks, *, step_limit=9, key=0, num_random=None, **changes
+):
   config = SelfPlayConfig(num_plies=PLIES, **changes)
 
   @jax.jit
@@ -28,6 +30,8 @@ def _play(settings, networks, *, step_limit=9, key=0, **changes):
       )  # fmt: skip
 
     lanes = self_play.start(GAME, start_key, LANES, config)
+    if num_random is not None:
+      lanes = lanes._replace(num_random=jnp.full(LANES, num_random))
     return self_play.play(
         lanes,
         play_key,
@@ -121,3 +125,27 @@ def test_lanes_open_differently_and_as_long_as_was_asked():
   lanes = self_play.start(GAME, jax.random.key(0), 4000, config)
   counts = np.bincount(lanes.num_random, minlength=4) / 4000
   np.testing.assert_allclose(counts, [0.5, 1 / 6, 1 / 6, 1 / 6], atol=0.03)
+
+
+def test_an_opening_that_goes_on_ends_no_game_before_it_must(
+    settings, make_board_networks
+):
+  """Where a random move ended a game, any other move would have."""
+  networks = make_board_networks("simulator")
+  _, moves, _ = _play(settings, networks, num_random=9, openings_go_on=True)
+  _, short, _ = _play(settings, networks, num_random=9)
+  step, must = jax.jit(jax.vmap(GAME.step, in_axes=(None, 0))), []
+  for lane in range(LANES):
+    state = GAME.init(jax.random.key(0))
+    for t in range(9):  # The first game of a lane is random to its end.
+      after = step(state, jnp.arange(9))
+      ends = np.asarray(jax.vmap(GAME.terminated)(after))
+      valid = ~np.asarray(GAME.invalid(state))
+      action = moves.action[lane, t]
+      assert valid[action]
+      assert not ends[action] or ends[valid].all()
+      if ends[action]:
+        break
+      state = jax.tree.map(lambda x, a=action: x[a], after)
+    must.append(t)
+  assert np.argmax(short.discount == 0.0, axis=1).sum() < sum(must)
