@@ -7,6 +7,7 @@ end most games early (of connect four, after 21), so that hardly any opening is
 long; `openings_go_on` draws others, and late positions are met as often.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -95,7 +96,8 @@ def play(
     )
     fresh = start(environment, start_key, action.shape[0], config)
     is_new = (move.discount == 0.0) | move.truncated
-    lanes = jax.tree.map(lambda a, b: _where(is_new, a, b), fresh, after)
+    choose = functools.partial(jax.vmap(jax.lax.select), is_new)
+    lanes = jax.tree.map(choose, fresh, after)
     return lanes, (move, jnp.sum(jnp.where(is_new, after.earned, 0.0)))
 
   keys = jax.random.split(rng_key, config.num_plies)
@@ -181,8 +183,3 @@ def _step(
       actions=plan.actions,
   )
   return Lanes(state, ply, lanes.num_random, lanes.earned + reward), move
-
-
-def _where(condition: Array, a: Array, b: Array) -> Array:
-  """`jnp.where` with `[B]` against leaves `[B, ...]`."""
-  return jnp.where(condition.reshape((-1,) + (1,) * (a.ndim - 1)), a, b)

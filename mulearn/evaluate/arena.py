@@ -67,7 +67,8 @@ def openings(
     action = jax.random.categorical(rng_key, jnp.where(invalid, -jnp.inf, 0.0))
     after = jax.vmap(environment.step)(states, action)
     over = jax.vmap(environment.terminated)(after)
-    return jax.tree.map(lambda a, b: _where(over, a, b), states, after), None
+    choose = functools.partial(jax.vmap(jax.lax.select), over)
+    return jax.tree.map(choose, states, after), None
 
   return jax.lax.scan(move, states, jax.random.split(move_key, num_plies))[0]
 
@@ -206,8 +207,3 @@ def _check(wrong: Array, player: str) -> None:
         f"In {stayed} games a player is to move twice; a match needs a game of"
         " alternating moves."
     )
-
-
-def _where(condition: Array, a: Array, b: Array) -> Array:
-  """`jnp.where` with `[N]` against leaves `[N, ...]`."""
-  return jnp.where(condition.reshape((-1,) + (1,) * (a.ndim - 1)), a, b)

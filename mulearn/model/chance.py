@@ -8,6 +8,7 @@ and `search.chance` lets chance choose at the afterstates.
 """
 
 import dataclasses
+import functools
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -79,9 +80,8 @@ class Alternating:
       )
 
     def both() -> Node:
-      return jax.tree.map(
-          lambda a, b: _where(state.is_chance, a, b), settle(), decide()
-      )
+      choose = functools.partial(jax.vmap(jax.lax.select), state.is_chance)
+      return jax.tree.map(choose, settle(), decide())
 
     some, every = jnp.any(state.is_chance), jnp.all(state.is_chance)
     return jax.lax.switch(
@@ -160,8 +160,3 @@ class ChanceRules:
 jax.tree_util.register_dataclass(
     ChanceRules, data_fields=[], meta_fields=["environment", "discount"]
 )
-
-
-def _where(condition: Array, a: Array, b: Array) -> Array:
-  """`jnp.where` with `[B]` against leaves `[B, ...]`."""
-  return jnp.where(condition.reshape((-1,) + (1,) * (a.ndim - 1)), a, b)
