@@ -115,8 +115,13 @@ def rotary(
   if scaling is not None:
     frequencies = frequencies / divisors(frequencies, scaling)
   angles = positions[..., None, None] * jnp.asarray(frequencies, jnp.float32)
-  # Else XLA computes both again for every head of every layer.
-  return jax.lax.optimization_barrier((jnp.cos(angles), jnp.sin(angles)))
+  # In a loop, since XLA would compute both again in every layer: on CPU it
+  # forgets optimisation barriers before it fuses.
+  both = jax.lax.map(
+      lambda even: jnp.where(even, jnp.cos(angles), jnp.sin(angles)),
+      np.array([True, False]),
+  )
+  return both[0], both[1]
 
 
 def divisors(frequencies: np.ndarray, scaling: RopeScaling) -> np.ndarray:

@@ -118,6 +118,17 @@ def test_gradients_reach_every_parameter(tiny):
     assert np.abs(gradient).max() > 0
 
 
+def test_angles_are_computed_once_for_all_layers(either):
+  """XLA would fuse sines into the rotation of every layer's heads."""
+  tokens, mask = np.ones((2, 8), np.int32), causal(2, 8)
+  positions = np.broadcast_to(np.arange(8), (2, 8))
+  lowered = FORWARD.lower(either.params, tokens, positions, mask)
+  config = either.params.config
+  kinds = 2 if config.window else 1  # Of layers, each with a base of its own.
+  assert lowered.compile().as_text().count(" sine(") == kinds
+  assert config.num_layers > kinds
+
+
 def test_heads_must_divide():
   with pytest.raises(ValueError, match="num_kv_heads=3"):
     dataclasses.replace(CONFIG, num_heads=4, num_kv_heads=3)
