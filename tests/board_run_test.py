@@ -80,6 +80,13 @@ def test_new_samples_say_nothing_of_what_was_explored(board_config):
     board_run.begin(config, key, key)
 
 
+def test_openings_go_on_where_moves_can_be_tried(board_config):
+  config, key = board_config("sampled"), jax.random.key(0)
+  config.env.name, config.self_play.openings_go_on = "pendulum", True
+  with pytest.raises(ValueError, match="openings_go_on is True, but model.kind"):
+    board_run.begin(config, key, key)
+
+
 def test_search_may_not_know_what_chance_will_do(board_config):
   config, key = board_config("simulator"), jax.random.key(0)
   config.env.name = "2048"
