@@ -29,12 +29,9 @@ def get_config(arm: str = "alphazero") -> Config:
   config.search.num_eval_simulations = 100
   config.search.max_considered = 7
   config.search.value_scale = 0.2
-  config.search.eval_value_scale = 1.0
   config.search.max_depth = 42
   config.self_play.num_plies = 16
   config.self_play.opening_rate = 0.8
-  config.self_play.opening_plies = 38
-  config.self_play.openings_go_on = True
   config.self_play.temperature_plies = 42
   config.replay.capacity = 524_288
   config.replay.batch_size = 1024
@@ -43,13 +40,17 @@ def get_config(arm: str = "alphazero") -> Config:
   config.learn.td_steps = 8
   config.learn.explored_below = 0.5
   config.learn.discount = 1.0
-  config.learn.target_decay = 0.998
   config.learn.updates_per_env_step = 1 / 256
   config.learn.learning_rate = 1.5e-3
   config.learn.weight_decay = 1e-4
   config.learn.value_weight = 1.0
   if is_muzero:
     _teach_the_rules(config)
+  else:
+    config.search.eval_value_scale = 1.0
+    config.self_play.opening_plies = 38
+    config.self_play.openings_go_on = True
+    config.learn.target_decay = 0.998
   return config
 
 
@@ -61,6 +62,7 @@ def _teach_the_rules(config: Config) -> None:
   and a consistency loss, which doubles the cost of an update, no more.
   """
   config.num_steps = 12_582_912
+  config.self_play.opening_plies = 28
   config.learn.unroll_steps = 3
   config.learn.target_decay = 0.99
   config.learn.learning_rate = 1e-3

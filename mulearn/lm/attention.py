@@ -118,7 +118,7 @@ def rotary(
   # In a loop, since XLA would compute both again in every layer: on CPU it
   # forgets optimisation barriers before it fuses.
   both = jax.lax.map(
-      lambda even: jnp.where(even, jnp.cos(angles), jnp.sin(angles)),
+      lambda is_cos: jnp.where(is_cos, jnp.cos(angles), jnp.sin(angles)),
       np.array([True, False]),
   )
   return both[0], both[1]
