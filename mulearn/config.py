@@ -58,6 +58,9 @@ class ModelConfig:
   width: int = 128  # of the latent and of every hidden layer
   channels: int = 0  # of the convolutions of a world that sees pictures, on the
   # device; 0 is a perceptron
+  window: int = 0  # side of the windows of a board that are read first, all
+  # with the same weights, by a simulator or a world; 0 reads cells
+  window_features: int = 128  # that each window is read as
   prefix_moves: int = 0  # imagined moves over which rewards are predicted as
   # one running sum (EfficientZero's value prefix); 0 predicts each by itself
   max_facts: int = 48  # facts of an observation that are read
@@ -89,6 +92,8 @@ class SearchConfig:
   value_scale: float = 0.1  # of the completed Q-values (Gumbel)
   eval_value_scale: float = 0.0  # the same while evaluating, where values of
   # more simulations may be trusted further; 0 takes value_scale
+  eval_symmetries: bool = False  # judge all symmetries of a position while
+  # evaluating, and take the mean; for kind simulator
   rescale_values: bool = False  # stretch each node's Q-values to [0, 1]; with
   # rewards of known size it would blow up the noise of an untrained value
   max_depth: int = 8  # of the tree, in moves

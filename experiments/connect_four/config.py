@@ -15,7 +15,7 @@ def get_config(arm: str = "alphazero") -> Config:
   if arm not in ARMS:
     raise ValueError(f"No arm {arm!r} here; there are {', '.join(ARMS)}.")
   is_muzero = arm == "muzero"
-  config = Config(num_steps=27_262_976, eval_every=1_048_576)
+  config = Config(num_steps=13_631_488, eval_every=1_048_576)
   config.checkpoint_every_seconds = 300.0  # One is 100 MB of replay.
   config.env.name = "connect_four"
   config.env.step_limit = 42
@@ -47,7 +47,9 @@ def get_config(arm: str = "alphazero") -> Config:
   if is_muzero:
     _teach_the_rules(config)
   else:
+    config.model.window = 4
     config.search.eval_value_scale = 1.0
+    config.search.eval_symmetries = True
     config.self_play.opening_plies = 38
     config.self_play.openings_go_on = True
     config.learn.target_decay = 0.998

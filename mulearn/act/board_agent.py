@@ -18,7 +18,8 @@ from mulearn.act import bare
 from mulearn.config import Config, SearchConfig
 from mulearn.env import atari, board, solo
 from mulearn.env.base import Environment
-from mulearn.model import value_prefix
+from mulearn.env.symmetry import SYMMETRIES
+from mulearn.model import board_windows, value_prefix
 from mulearn.model.base import Model
 from mulearn.model.board_networks import (
     ActorCritic,
@@ -31,6 +32,7 @@ from mulearn.model.board_world import BoardObservation, BoardWorldModel
 from mulearn.model.chance import Alternating
 from mulearn.model.chance_networks import ChanceImaginer
 from mulearn.model.chance_world import ChanceWorldModel
+from mulearn.model.every_way import EveryWay
 from mulearn.model.picture_networks import PictureImaginer
 from mulearn.model.sampled_world import SampledWorldModel
 from mulearn.model.simulator import SimulatorModel
@@ -130,6 +132,9 @@ def make_networks(config: Config, rng_key: Array) -> Predictor:
         num_actions=environment.num_actions or action_size(environment),
         rngs=rngs,
     )
+  if config.model.window:
+    shape = environment.observation_shape
+    networks = board_windows.look(networks, config.model, shape, rngs)
   if config.model.prefix_moves:
     assert isinstance(networks, Imaginer)  # `learners.check` saw to it.
     return value_prefix.remember(networks, config.model.prefix_moves, rngs)
@@ -151,6 +156,8 @@ class BoardSettings:
     epsilon: how often the boldest lane of a baseline strays.
     num_samples: K of kind "sampled".
     temperature: of its proposal.
+    symmetries: name of the game whose symmetries are all judged; "" for the
+      position alone.
   """
 
   environment: Environment
@@ -162,10 +169,13 @@ class BoardSettings:
   epsilon: float
   num_samples: int
   temperature: float
+  symmetries: str = ""
 
   @classmethod
-  def from_config(cls, config: Config) -> "BoardSettings":
-    """The settings of a run."""
+  def from_config(
+      cls, config: Config, *, evaluates: bool = False
+  ) -> "BoardSettings":
+    """The settings of a run, where it plays or where it is evaluated."""
     return cls(
         environment=make_environment(config.env.name),
         kind=config.model.kind,
@@ -176,6 +186,9 @@ class BoardSettings:
         epsilon=config.self_play.epsilon,
         num_samples=config.model.num_samples,
         temperature=config.model.proposal_temperature,
+        symmetries=config.env.name
+        if evaluates and config.search.eval_symmetries
+        else "",
     )
 
   def model(self, networks: Predictor) -> Model:
@@ -190,8 +203,11 @@ class BoardSettings:
           self.temperature,
       )
     if not isinstance(networks, Imaginer):
+      judge: Predictor | EveryWay = networks
+      if self.symmetries:
+        judge = EveryWay(networks, SYMMETRIES[self.symmetries])
       return SimulatorModel(
-          networks, self.environment, self.support, self.discount
+          judge, self.environment, self.support, self.discount
       )
     turn = 1.0 if self.environment.num_players == 1 else -1.0
     rest = self.support, self.discount, turn
@@ -332,7 +348,9 @@ class BoardAgent:
         self.networks,
         rng_key,
         jax.tree.map(lambda x: x[rows], state),
-        settings=BoardSettings.from_config(self.config),
+        settings=BoardSettings.from_config(
+            self.config, evaluates=deterministic
+        ),
         num_simulations=num_simulations
         or self.config.search.num_eval_simulations,
         deterministic=deterministic,

@@ -2,6 +2,7 @@
 
 from mulearn.config import Config
 from mulearn.env.base import PackageNotFoundError
+from mulearn.env.symmetry import SYMMETRIES
 from mulearn.learn.board_step import BoardLearner
 from mulearn.learn.chance_losses import ChanceLearner
 
@@ -41,6 +42,8 @@ def check(config: Config) -> None:
   _check_games_of_others(config)
   _check_correction(config)
   _check_openings(config)
+  _check_symmetries(config)
+  _check_windows(config)
   kind, learn = config.model.kind, config.learn
   if kind in (*WORLDS, "simulator"):
     return
@@ -142,6 +145,30 @@ def _check_openings(config: Config) -> None:
         "self_play.openings_go_on is True, but model.kind is 'sampled': which"
         " moves end a game is found by trying all of them, and there is no list"
         " of them. Set it to False."
+    )
+
+
+def _check_symmetries(config: Config) -> None:
+  """Raises a ValueError where no symmetries can be judged."""
+  kind, game = config.model.kind, config.env.name
+  if config.search.eval_symmetries and (
+      kind != "simulator" or game not in SYMMETRIES
+  ):
+    raise ValueError(
+        f"search.eval_symmetries is True, but model.kind is {kind!r} and"
+        f" env.name {game!r}: it is for kind 'simulator' and the games"
+        f" {', '.join(SYMMETRIES)}. Set it to False."
+    )
+
+
+def _check_windows(config: Config) -> None:
+  """Raises a ValueError where networks have no windows to look through."""
+  kind, channels = config.model.kind, config.model.channels
+  if config.model.window and (kind not in ("simulator", "world") or channels):
+    raise ValueError(
+        f"model.window is {config.model.window}, but model.kind is {kind!r} and"
+        f" model.channels {channels}: only the perceptrons of kinds 'simulator'"
+        " and 'world' look through windows. Set it to 0."
     )
 
 

@@ -26,7 +26,7 @@ _dot = functools.partial(jnp.dot, preferred_element_type=jnp.float32)
 
 
 @jax.custom_vjp
-def _product(x: Array, kernel: Array) -> Array:
+def product(x: Array, kernel: Array) -> Array:
   """`x @ kernel` of `[N, D]` and `[D, E]`, in the kernel's type."""
   return _dot(x.astype(kernel.dtype), kernel)
 
@@ -54,7 +54,7 @@ def _product_backward(saved: Any, gradient: Array) -> tuple[Array, Array]:
   return of_x, of_kernel
 
 
-_product.defvjp(_product_forward, _product_backward)
+product.defvjp(_product_forward, _product_backward)
 
 
 class Linear(nnx.Module):
@@ -74,8 +74,8 @@ class Linear(nnx.Module):
 
   def __call__(self, x: Array) -> Array:
     """`[..., D]` to `[..., E]`."""
-    product = _product(x.reshape(-1, x.shape[-1]), self.kernel[...])
-    return product.reshape(*x.shape[:-1], -1) + self.bias[...]
+    result = product(x.reshape(-1, x.shape[-1]), self.kernel[...])
+    return result.reshape(*x.shape[:-1], -1) + self.bias[...]
 
 
 class Reward(Linear):
@@ -153,7 +153,7 @@ class Predictor(nnx.Module):
       rngs: nnx.Rngs,
   ):
     width, bins = config.width, config.num_bins
-    self.read = Linear(observation_size, width, rngs=rngs)
+    self.read: nnx.Module = Linear(observation_size, width, rngs=rngs)
     self.read_block = Block(width, rngs=rngs)
     self.judge = Block(width, rngs=rngs)
     self.policy = Linear(width, num_actions, kernel_init=_ZEROS, rngs=rngs)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from mulearn.env.base import Environment
 from mulearn.model.board_networks import Predictor
+from mulearn.model.every_way import EveryWay
 from mulearn.model.support import Support
 from mulearn.types import Array, Node
 
@@ -22,13 +23,13 @@ class SimulatorModel:
   """A `model.base.Model` whose states are those of the environment; K = A.
 
   Attributes:
-    networks: the parameters.
+    networks: the parameters, or something that judges with them.
     environment: the rules.
     support: of the categorical value.
     discount: of one move, before the sign of the turn.
   """
 
-  networks: Predictor
+  networks: Predictor | EveryWay
   environment: Environment = dataclasses.field(metadata={"static": True})
   support: Support = dataclasses.field(metadata={"static": True})
   discount: float = dataclasses.field(metadata={"static": True})
