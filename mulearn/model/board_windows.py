@@ -6,7 +6,7 @@ learns it once for every place. Here one layer of weights reads all windows of
 applied to handwritten zip code recognition",
 https://doi.org/10.1162/neco.1989.1.4.541), and the perceptron reads what they
 say. On boards this small one product with the weights written out for every
-window is faster than a convolution on CPUs and no slower on a TPU.
+window is faster than a convolution on CPUs.
 """
 
 from flax import nnx

@@ -41,8 +41,8 @@ class EveryWay:
   def predict(self, latent: Array) -> tuple[Array, Array]:
     """Policy logits `[B, A]` and value logits `[B, S]` of `[B, G, D]`.
 
-    The mean of the policies is that of their logits, and the mean of the values
-    that of their distributions, so that its scalar is the mean of the scalars.
+    Of policies it is the mean of the logits, of values that of the
+    distributions.
     """
     policy, value = self.networks.predict(latent)
     # Where the turned board shows each action.

@@ -1,0 +1,85 @@
+"""Judged every way, a position and its turns are worth exactly the same."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mulearn import board_run
+from mulearn.act.board_agent import BoardAgent, make_environment, make_networks
+from mulearn.env.symmetry import SYMMETRIES
+from mulearn.model.every_way import EveryWay
+
+
+def _random_networks(config):
+  """Untrained heads say nothing: here they have an opinion."""
+  leaves, tree = jax.tree.flatten(make_networks(config, jax.random.key(0)))
+  keys = jax.random.split(jax.random.key(1), len(leaves))
+  return tree.unflatten(
+      0.3 * jax.random.normal(key, x.shape) for key, x in zip(keys, leaves)
+  )
+
+
+@pytest.mark.parametrize("game", ["tic_tac_toe", "connect_four", "othello"])
+def test_turns_of_a_board_are_judged_alike(game, board_config):
+  config = board_config("simulator")
+  config.env.name = game
+  turns = SYMMETRIES[game]
+  networks = _random_networks(config)
+  judge = EveryWay(networks, turns)
+  shape = make_environment(game).observation_shape
+  planes = jax.random.normal(jax.random.key(2), (3, *shape))
+  policy, value = judge.predict(judge.represent(planes))
+  alone, _ = networks.predict(networks.represent(planes))
+  assert policy.shape == alone.shape and np.abs(policy - alone).max() > 0.01
+  for cells, actions in zip(turns.cells, turns.actions):
+    turned = planes.reshape(3, -1, shape[-1])[:, cells].reshape(planes.shape)
+    other_policy, other_value = judge.predict(judge.represent(turned))
+    np.testing.assert_allclose(other_value, value, atol=1e-4)
+    np.testing.assert_allclose(other_policy, policy[:, actions], atol=1e-4)
+
+
+def test_its_value_is_the_mean_of_the_distributions(board_config):
+  config = board_config("simulator")
+  networks = _random_networks(config)
+  judge = EveryWay(networks, SYMMETRIES["tic_tac_toe"])
+  planes = jax.random.normal(jax.random.key(2), (4, 3, 3, 2))
+  _, value = judge.predict(judge.represent(planes))
+  each = [
+      jax.nn.softmax(networks.predict(networks.represent(p))[1])
+      for k in range(4)
+      for p in (
+          jnp.rot90(planes, k, axes=(1, 2)),
+          jnp.rot90(planes[:, :, ::-1], k, axes=(1, 2)),
+      )
+  ]
+  np.testing.assert_allclose(
+      jax.nn.softmax(value), np.mean(each, axis=0), atol=1e-6
+  )
+
+
+def test_it_searches_where_it_is_evaluated_and_nowhere_else(
+    board_config, board_states
+):
+  config = board_config("simulator")
+  agent = BoardAgent(config, _random_networks(config))
+  key, states = jax.random.key(0), board_states((0,), (2,), (8,), (6,))
+  plain = np.asarray(agent.plan(key, states).value)
+  noisy = np.asarray(agent.plan(key, states, deterministic=False).value)
+  config.search.eval_symmetries = True
+  every_way = np.asarray(agent.plan(key, states).tree.raw_values[:, 0])
+  np.testing.assert_allclose(every_way, every_way[0], atol=1e-5)
+  assert np.ptp(plain) > 0.01  # Each corner was something else before.
+  np.testing.assert_array_equal(
+      agent.plan(key, states, deterministic=False).value, noisy
+  )
+
+
+@pytest.mark.parametrize(
+    ("kind", "game"), [("world", "tic_tac_toe"), ("simulator", "cartpole")]
+)
+def test_where_there_is_nothing_to_turn_is_named(kind, game, board_config):
+  config, key = board_config(kind), jax.random.key(0)
+  config.env.name, config.search.eval_symmetries = game, True
+  with pytest.raises(ValueError, match=f"'{kind}' and env.name '{game}'"):
+    board_run.begin(config, key, key)
