@@ -1,15 +1,15 @@
-"""One text game, every agent, twenty minutes on two CPU cores: `make demo`.
+"""One text game, every agent, a quarter of an hour on two CPU cores: `make demo`.
 
 The Text World Commonsense game in one room: a thing lies about and belongs in a
 place that a child would know. The test games hold things that no train game
 has. Six commands are enough for a mistake or two, not for trying every place.
-Wants about 15 minutes and 4 GiB. See experiments/text_worlds for the whole
+Wants 4 GiB. See experiments/text_worlds for the whole
 study.
 """
 
 from mulearn.config import Config
 
-# What each arm changes. All learning arms play the same number of commands.
+# What each arm changes. Those that play while they learn play as many commands.
 ARMS = {
     "muzero": {"prior.kind": "uniform"},
     "muzero_lm": {},

@@ -29,7 +29,7 @@ from mulearn.act.board_agent import (
     BoardSettings,
     make_environment,
 )
-from mulearn.config import Config
+from mulearn.config import Config, ModelConfig
 from mulearn.evaluate import arena, players
 from mulearn.evaluate import hex as hex_lib
 from mulearn.evaluate.ratings import Score
@@ -101,17 +101,17 @@ class Mover:
     self._opening_plies, self._drawn = opening_plies, drawn
     environment = make_environment(game)
     self._states = arena.openings(environment, jax.random.key(0), batch, 0)
-    self._compiled: dict[tuple[int, int], jax.stages.Compiled] = {}
+    self._compiled: dict[tuple[ModelConfig, int], jax.stages.Compiled] = {}
 
   def compiled(
       self, agent: BoardAgent, num_simulations: int
   ) -> jax.stages.Compiled:
-    """Moves of agents as wide as this one, with so many simulations."""
-    key = agent.config.model.width, num_simulations
+    """Moves of agents with networks like this one's, and so many simulations."""
+    key = agent.config.model, num_simulations
     if key not in self._compiled:
       static = functools.partial(
           choose,
-          settings=BoardSettings.from_config(agent.config),
+          settings=BoardSettings.from_config(agent.config, evaluates=True),
           num_simulations=num_simulations,
           drawn=self._drawn,
       )

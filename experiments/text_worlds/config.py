@@ -46,7 +46,7 @@ GAMES = {
     ),
 }  # fmt: skip
 
-# What each arm changes. All learning arms play the same number of commands.
+# What each arm changes. Those that play while they learn play as many commands.
 ARMS = {
     "muzero": {"prior.kind": "uniform"},
     "muzero_lm": {},

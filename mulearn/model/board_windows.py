@@ -38,14 +38,14 @@ class WindowReader(nnx.Module):
       rngs: consumed.
 
     Raises:
-      ValueError: the board is smaller than a window.
+      ValueError: this is no board, or one smaller than a window.
     """
     side, features = config.window, config.window_features
-    if min(board_shape[:2]) < side:
+    if len(board_shape) != 3 or min(board_shape[:2]) < side:
       raise ValueError(
           f"config.model.window is {side}, but observations are of shape"
-          f" {board_shape}: it must be at most {min(board_shape[:2])}, or 0 to"
-          " read cell by cell."
+          f" {board_shape}: windows need (H, W, C), neither H nor W below it."
+          " Make it smaller, or 0 to read number by number."
       )
     self.side, self.board_shape = side, board_shape
     count = (board_shape[0] - side + 1) * (board_shape[1] - side + 1)

@@ -83,9 +83,13 @@ def test_what_windows_are_read_as_is_learned(kind, board_config):
   assert (np.array(run.state.params.read.look.kernel[...]) != before).any()
 
 
-def test_a_window_larger_than_the_board_is_named(config):
-  config.model.window = 7
-  with pytest.raises(ValueError, match=r"is 7, .*\(6, 7, 2\): .* at most 6"):
+@pytest.mark.parametrize(
+    ("game", "shape"),
+    [("connect_four", r"\(6, 7, 2\)"), ("cartpole", r"\(4,\)")],
+)
+def test_a_window_that_does_not_fit_is_named(game, shape, config):
+  config.env.name, config.model.window = game, 7
+  with pytest.raises(ValueError, match=f"window is 7, .*{shape}: windows need"):
     board_agent.make_networks(config, jax.random.key(0))
 
 
