@@ -155,6 +155,9 @@ class LearnConfig:
   max_grad_norm: float = 5.0  # of each group of parameters
   gate_learning_rate: float = 0.02  # of the trust
   updates_per_env_step: float = 0.5  # optimiser steps an environment step
+  num_microbatches: int = 1  # parts of a batch on a board that are learned from
+  # one after another, their gradients added up: less memory, and faster where
+  # a part fits the cache of a CPU
   num_minibatches: int = 4  # of an epoch over a round, for PPO and the value of
   # TRPO; 1 for A2C
   clip_ratio: float = 0.2  # how far PPO may turn the odds of a move

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -56,9 +56,41 @@ class BoardLearner:
 
     Returns:
       The next state, or the same if the gradient is not finite; the loss, its
-      terms and the gradient norm as scalars, and `value_error` `[B]`.
+      terms (means over microbatches) and the gradient norm as scalars, and
+      `value_error` `[B]`.
+
+    Raises:
+      ValueError: `config.num_microbatches` does not divide B.
     """
-    return self.descend(state, self.objective(state, trajectory, weights))
+    count, batch = self.config.num_microbatches, weights.shape[0]
+    if count == 1:
+      return self.descend(state, self.objective(state, trajectory, weights))
+    if batch % count:
+      raise ValueError(
+          f"learn.num_microbatches is {count}, which does not divide the"
+          f" {batch} sequences that a shard learns from at once: change it or"
+          " replay.batch_size."
+      )
+
+    def add(total: PyTree, part: Any) -> tuple[PyTree, dict[str, Array]]:
+      loss = self.objective(state, *part)
+      gradients, metrics = jax.grad(loss, has_aux=True)(state.params)
+      return jax.tree.map(jnp.add, total, gradients), metrics
+
+    total, metrics = jax.lax.scan(
+        add,
+        jax.tree.map(jnp.zeros_like, state.params),
+        jax.tree.map(
+            lambda x: x.reshape(count, -1, *x.shape[1:]), (trajectory, weights)
+        ),
+    )
+    errors = metrics.pop("value_error").reshape(batch)
+    metrics = jax.tree.map(lambda x: jnp.mean(x, axis=0), metrics)
+    return self._move(
+        state,
+        jax.tree.map(lambda x: x / count, total),
+        metrics | {"value_error": errors},
+    )
 
   def objective(
       self, state: TrainState, trajectory: Trajectory, weights: Array
@@ -111,7 +143,12 @@ class BoardLearner:
       loss: Callable[[PyTree], tuple[Array, dict[str, Array]]],
   ) -> tuple[TrainState, dict[str, Array]]:
     """One step of the optimiser down a loss with metrics."""
-    gradients, metrics = jax.grad(loss, has_aux=True)(state.params)
+    return self._move(state, *jax.grad(loss, has_aux=True)(state.params))
+
+  def _move(
+      self, state: TrainState, gradients: PyTree, metrics: dict[str, Array]
+  ) -> tuple[TrainState, dict[str, Array]]:
+    """The state after a step with these gradients of the shard's batch."""
     if self.axis is not None:
       gradients = jax.lax.pmean(gradients, self.axis)
     updates, opt_state = self.optimizer.update(

@@ -76,6 +76,12 @@ def _check_on_policy(config: Config) -> None:
         f"learn.td_steps is {config.learn.td_steps}, but a round has"
         f" {config.self_play.num_plies} moves a lane: {kind} needs fewer (1)."
     )
+  if config.learn.num_microbatches != 1:
+    raise ValueError(
+        f"learn.num_microbatches is {config.learn.num_microbatches}, but"
+        f" model.kind is {kind!r}, which learns from a round in"
+        " learn.num_minibatches: set it to 1."
+    )
   if kind == "trpo" and config.learn.weight_decay:
     raise ValueError(
         f"learn.weight_decay is {config.learn.weight_decay:g}, but model.kind is"

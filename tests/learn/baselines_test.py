@@ -191,6 +191,7 @@ def test_a_baseline_runs_through_the_loop_and_goes_on(kind, tmp_path):
         ("a2c", "replay", {"capacity": 64}, "the last round alone"),
         ("ppo", "learn", {"td_steps": 8}, "a round has 8 moves"),
         ("trpo", "learn", {"weight_decay": 0.1}, "out of its trust region"),
+        ("ppo", "learn", {"num_microbatches": 2}, "in learn.num_minibatches"),
     ],
 )
 def test_a_config_that_no_baseline_can_use_says_so(kind, part, changes, says):

@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from mulearn import board_run
@@ -45,6 +46,44 @@ def test_weights_of_a_batch_scale_its_loss(board_config):
   _, once = step(run.state, sample.trajectory, jnp.ones(4))
   _, twice = step(run.state, sample.trajectory, 2.0 * jnp.ones(4))
   np.testing.assert_allclose(twice["loss"], 2.0 * once["loss"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["simulator", "world"])
+def test_parts_of_a_batch_add_up_to_its_gradient(kind, board_config):
+  config = board_config(kind)
+  run = board_run.begin(config, jax.random.key(0), jax.random.key(1))
+  key, rule = jax.random.key(2), optax.sgd(0.1)
+  for _ in range(3):  # Until games end, and heads have an opinion of it.
+    board_run.play_and_learn(run, key, key, num_updates=3)
+  sample = board_run.replay_of(config).sample(run.memory, jax.random.key(0))
+  state = dataclasses.replace(run.state, opt_state=rule.init(run.state.params))
+  weights, found = jnp.array([0.5, 1.0, 2.0, 0.0]), []
+  for count in (1, 4):
+    learn = dataclasses.replace(config.learn, num_microbatches=count)
+    learner = dataclasses.replace(
+        board_run.learner_of(config), config=learn, optimizer=rule
+    )
+    found.append(jax.jit(learner.train_step)(state, sample.trajectory, weights))
+  (whole, metrics), (parts, same) = found
+  assert jax.tree.structure(metrics) == jax.tree.structure(same)
+  assert metrics["value_error"].shape == (4,) and metrics["grad_norm"] > 0.01
+  for name, value in metrics.items():
+    np.testing.assert_allclose(
+        same[name], value, rtol=1e-3, atol=1e-6, err_msg=name
+    )
+  jax.tree.map(
+      lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6),
+      parts.params,
+      whole.params,
+  )
+
+
+def test_parts_that_do_not_divide_a_batch_are_named(board_config):
+  config, key = board_config("simulator"), jax.random.key(0)
+  config.learn = dataclasses.replace(config.learn, num_microbatches=3)
+  run = board_run.begin(config, key, key)
+  with pytest.raises(ValueError, match="is 3, which does not divide the 4"):
+    board_run.play_and_learn(run, key, key, num_updates=1)
 
 
 def test_old_moves_are_taught_shorter_returns(board_config):
