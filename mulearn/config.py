@@ -93,7 +93,7 @@ class SearchConfig:
   eval_value_scale: float = 0.0  # the same while evaluating, where values of
   # more simulations may be trusted further; 0 takes value_scale
   eval_symmetries: bool = False  # judge all symmetries of a position while
-  # evaluating, and take the mean; in searches, for kind simulator
+  # evaluating, and take the mean; in searches, for simulators and worlds
   rescale_values: bool = False  # stretch each node's Q-values to [0, 1]; with
   # rewards of known size it would blow up the noise of an untrained value
   max_depth: int = 8  # of the tree, in moves

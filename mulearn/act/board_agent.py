@@ -8,6 +8,7 @@ are boards, too; a baseline plays without a search (`act.bare`).
 from collections.abc import Callable
 import dataclasses
 import functools
+from typing import Any
 
 from flax import nnx
 import jax
@@ -202,17 +203,17 @@ class BoardSettings:
           self.num_samples,
           self.temperature,
       )
+    judge: Any = networks
+    if self.symmetries:
+      judge = EveryWay(networks, SYMMETRIES[self.symmetries])
     if not isinstance(networks, Imaginer):
-      judge: Predictor | EveryWay = networks
-      if self.symmetries:
-        judge = EveryWay(networks, SYMMETRIES[self.symmetries])
       return SimulatorModel(
           judge, self.environment, self.support, self.discount
       )
     turn = 1.0 if self.environment.num_players == 1 else -1.0
     rest = self.support, self.discount, turn
     if not isinstance(networks, ChanceImaginer):
-      return BoardWorldModel(networks, *rest)
+      return BoardWorldModel(judge, *rest)
     num_slots = max(self.environment.num_actions, networks.num_codes)
     return Alternating(ChanceWorldModel(networks, *rest), num_slots)
 

@@ -156,14 +156,19 @@ def _check_openings(config: Config) -> None:
 
 def _check_symmetries(config: Config) -> None:
   """Raises a ValueError where no symmetries can be judged."""
-  kind, game = config.model.kind, config.env.name
+  model, game = config.model, config.env.name
   if config.search.eval_symmetries and (
-      kind != "simulator" or game not in SYMMETRIES
+      model.kind not in ("simulator", "world")
+      or model.channels
+      or model.prefix_moves
+      or game not in SYMMETRIES
   ):
     raise ValueError(
-        f"search.eval_symmetries is True, but model.kind is {kind!r} and"
-        f" env.name {game!r}: it is for kind 'simulator' and the games"
-        f" {', '.join(SYMMETRIES)}. Set it to False."
+        f"search.eval_symmetries is True, but model.kind is {model.kind!r},"
+        f" model.channels {model.channels}, model.prefix_moves"
+        f" {model.prefix_moves} and env.name {game!r}: it is for the perceptrons"
+        " of kinds 'simulator' and 'world', without a value prefix, and the"
+        f" games {', '.join(SYMMETRIES)}. Set it to False."
     )
 
 

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from mulearn.model.board_networks import Imaginer
+from mulearn.model.every_way import EveryWay
 from mulearn.model.support import Support
 from mulearn.types import Array, Node, PyTree
 
@@ -35,13 +36,13 @@ class BoardWorldModel:
   """A `model.base.Model` over latents; K = A.
 
   Attributes:
-    networks: the parameters.
+    networks: the parameters, or something that judges with them.
     support: of the categorical value and reward.
     discount: of one move, before the sign of the turn.
     turn: that sign: -1 where two players alternate, 1 where there is one.
   """
 
-  networks: Imaginer
+  networks: Imaginer | EveryWay
   support: Support = dataclasses.field(metadata={"static": True})
   discount: float = dataclasses.field(metadata={"static": True})
   turn: float = dataclasses.field(default=-1.0, metadata={"static": True})

@@ -39,6 +39,32 @@ def test_turns_of_a_board_are_judged_alike(game, board_config):
     np.testing.assert_allclose(other_policy, policy[:, actions], atol=1e-4)
 
 
+def test_turned_moves_lead_to_worlds_judged_alike(board_config):
+  config = board_config("world")
+  turns = SYMMETRIES["tic_tac_toe"]
+  judge = EveryWay(_random_networks(config), turns)
+  planes = jax.random.normal(jax.random.key(2), (3, 3, 3, 2))
+  action = jnp.array([0, 1, 5])
+
+  def imagine(planes, action):
+    latent, reward, goes_on = judge.dynamics(judge.represent(planes), action)
+    return judge.predict(latent), reward, goes_on, judge.legal_logits(latent)
+
+  (policy, *rest), *came, legal = imagine(planes, action)
+  assert np.ptp(policy) > 0.01 and np.ptp(legal) > 0.01
+  for cells, actions in zip(turns.cells, turns.actions):
+    turned = planes.reshape(3, 9, 2)[:, cells].reshape(planes.shape)
+    there = jnp.argsort(actions)[action]
+    (other, *others), *others_came, others_legal = imagine(turned, there)
+    np.testing.assert_allclose(other, policy[:, actions], atol=1e-4)
+    np.testing.assert_allclose(others_legal, legal[:, actions], atol=1e-4)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4),
+        (others, others_came),
+        (rest, came),
+    )
+
+
 def test_its_value_is_the_mean_of_the_distributions(board_config):
   config = board_config("simulator")
   networks = _random_networks(config)
@@ -58,10 +84,11 @@ def test_its_value_is_the_mean_of_the_distributions(board_config):
   )
 
 
+@pytest.mark.parametrize("kind", ["simulator", "world"])
 def test_it_searches_where_it_is_evaluated_and_nowhere_else(
-    board_config, board_states
+    kind, board_config, board_states
 ):
-  config = board_config("simulator")
+  config = board_config(kind)
   agent = BoardAgent(config, _random_networks(config))
   key, states = jax.random.key(0), board_states((0,), (2,), (8,), (6,))
   plain = np.asarray(agent.plan(key, states).value)
@@ -76,10 +103,16 @@ def test_it_searches_where_it_is_evaluated_and_nowhere_else(
 
 
 @pytest.mark.parametrize(
-    ("kind", "game"), [("world", "tic_tac_toe"), ("simulator", "cartpole")]
+    ("kind", "game", "prefix"),
+    [
+        ("stochastic", "tic_tac_toe", 0),
+        ("world", "tic_tac_toe", 5),
+        ("simulator", "cartpole", 0),
+    ],
 )
-def test_where_there_is_nothing_to_turn_is_named(kind, game, board_config):
+def test_what_cannot_be_turned_is_named(kind, game, prefix, board_config):
   config, key = board_config(kind), jax.random.key(0)
   config.env.name, config.search.eval_symmetries = game, True
-  with pytest.raises(ValueError, match=f"'{kind}' and env.name '{game}'"):
+  config.model.prefix_moves = prefix
+  with pytest.raises(ValueError, match=f"'{kind}', .* {prefix} and .*'{game}'"):
     board_run.begin(config, key, key)
