@@ -106,8 +106,8 @@ class SelfPlayConfig:
   num_plies: int = 8  # moves of every lane between two rounds of learning
   opening_rate: float = 0.8  # share of games that open with random moves
   opening_plies: int = 8  # most of them; their number is drawn from 1 to this
-  openings_go_on: bool = False  # no random move ends the game where another
-  # does not
+  openings_at_once: bool = False  # random moves are made when a game begins,
+  # neither searched nor remembered, and none ends the game
   temperature: float = 1.0  # of the search policy that moves are drawn from
   temperature_plies: int = 4  # moves until the searched move itself is played
   epsilon: float = 0.4  # chance of a random move, in the boldest lane of DQN

@@ -80,11 +80,11 @@ def test_new_samples_say_nothing_of_what_was_explored(board_config):
     board_run.begin(config, key, key)
 
 
-def test_openings_go_on_where_moves_can_be_tried(board_config):
+def test_openings_are_made_where_moves_can_be_tried(board_config):
   config, key = board_config("sampled"), jax.random.key(0)
-  config.env.name, config.self_play.openings_go_on = "pendulum", True
+  config.env.name, config.self_play.openings_at_once = "pendulum", True
   with pytest.raises(
-      ValueError, match="openings_go_on is True, but model.kind"
+      ValueError, match="openings_at_once is True, but model.kind"
   ):
     board_run.begin(config, key, key)
 

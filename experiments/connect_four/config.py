@@ -51,7 +51,8 @@ def get_config(arm: str = "alphazero") -> Config:
     config.search.eval_value_scale = 1.0
     config.search.eval_symmetries = True
     config.self_play.opening_plies = 38
-    config.self_play.openings_go_on = True
+    config.self_play.opening_rate = 0.9
+    config.self_play.openings_at_once = True
     config.learn.target_decay = 0.998
   return config
 

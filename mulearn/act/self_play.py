@@ -2,9 +2,10 @@
 
 A lane whose game is over, or cut by the step limit, begins another one with the
 next move. Many games open with a few random moves: self-play that only ever
-meets its own openings collapses without a sign of it in the loss. Random moves
-end most games early (of connect four, after 21), so that hardly any opening is
-long; `openings_go_on` draws others, and late positions are met as often.
+meets its own openings collapses without a sign of it in the loss. Made one ply at
+a time, random moves end most games early (of connect four, after 21), and what
+is remembered of them says little where returns end at moves that search did not
+advise. `openings_at_once` makes them when a game begins.
 """
 
 import functools
@@ -44,17 +45,62 @@ def start(
     config: SelfPlayConfig,
 ) -> Lanes:
   """Begins a game in each of `num_lanes` lanes; consumes the key."""
-  game_key, often_key, count_key = jax.random.split(rng_key, 3)
+  game_key, often_key, count_key, open_key = jax.random.split(rng_key, 4)
   opens = jax.random.bernoulli(often_key, config.opening_rate, (num_lanes,))
   count = jax.random.randint(
       count_key, (num_lanes,), 1, config.opening_plies + 1
   )
-  return Lanes(
-      state=jax.vmap(environment.init)(jax.random.split(game_key, num_lanes)),
-      ply=jnp.zeros(num_lanes, jnp.int32),
-      num_random=jnp.where(opens, count, 0),
-      earned=jnp.zeros(num_lanes),
-  )
+  count = jnp.where(opens, count, 0)
+  state = jax.vmap(environment.init)(jax.random.split(game_key, num_lanes))
+  ply = jnp.zeros(num_lanes, jnp.int32)
+  earned = jnp.zeros(num_lanes)
+  if config.openings_at_once:
+    state, ply, earned = jax.vmap(
+        functools.partial(_open, environment, config.opening_plies)
+    )(jax.random.split(open_key, num_lanes), state, count)
+    count = jnp.zeros_like(count)  # All of them are made.
+  return Lanes(state=state, ply=ply, num_random=count, earned=earned)
+
+
+def _open(
+    environment: Environment,
+    most: int,
+    rng_key: Array,
+    state: PyTree,
+    count: Array,
+) -> tuple[PyTree, Array, Array]:
+  """Random moves, none of which ends the game: of one lane, all at once.
+
+  Args:
+    environment: the rules.
+    most: moves that are ever made.
+    rng_key: consumed.
+    state: where the game begins.
+    count: moves that are wanted, `[]`.
+
+  Returns:
+    The state after them, their number (fewer, where all moves would end the
+    game), and what they earned.
+  """
+  actions = jnp.arange(environment.num_actions)
+
+  def move(i: Array, carry: tuple) -> tuple:
+    state, ply, earned = carry
+    after = jax.vmap(environment.step, in_axes=(None, 0))(state, actions)
+    barred = environment.invalid(state) | jax.vmap(environment.terminated)(
+        after
+    )
+    action = jax.random.categorical(
+        jax.random.fold_in(rng_key, i), jnp.where(barred, -jnp.inf, 0.0)
+    )
+    goes = (i < count) & ~jnp.all(barred)
+    after = jax.tree.map(lambda x: x[action], after)
+    earned += jnp.where(goes, environment.reward(after), 0.0)
+    state = jax.tree.map(functools.partial(jax.lax.select, goes), after, state)
+    return state, ply + goes, earned
+
+  begin = state, jnp.int32(0), jnp.float32(0.0)
+  return jax.lax.fori_loop(0, most, move, begin)
 
 
 def play(
@@ -87,10 +133,7 @@ def play(
     plan_key, move_key, start_key = jax.random.split(rng_key, 3)
     searched = plan(plan_key, lanes.state)
     invalid = _invalid(environment, lanes, searched)
-    avoided = invalid
-    if config.openings_go_on:
-      avoided = _invalid_or_last(environment, lanes, invalid)
-    action = _choose(move_key, lanes, searched, invalid, avoided, config)
+    action = _choose(move_key, lanes, searched, invalid, config)
     after, move = _step(
         environment, lanes, searched, invalid, action, step_limit
     )
@@ -122,29 +165,16 @@ def _invalid(environment: Environment, lanes: Lanes, plan: Plan) -> Array:
   return jax.vmap(environment.invalid)(lanes.state)
 
 
-def _invalid_or_last(
-    environment: Environment, lanes: Lanes, invalid: Array
-) -> Array:
-  """`invalid` `[B, A]` and what ends the game, where something else is left."""
-  actions = jnp.arange(environment.num_actions)
-  after = jax.vmap(
-      jax.vmap(environment.step, in_axes=(None, 0)), in_axes=(0, None)
-  )(lanes.state, actions)
-  avoided = invalid | jax.vmap(jax.vmap(environment.terminated))(after)
-  return jnp.where(jnp.all(avoided, axis=-1, keepdims=True), invalid, avoided)
-
-
 def _choose(
     rng_key: Array,
     lanes: Lanes,
     plan: Plan,
     invalid: Array,
-    avoided: Array,
     config: SelfPlayConfig,
 ) -> Array:
   """Random in the opening, then drawn from the policy, then as searched."""
   random_key, policy_key = jax.random.split(rng_key)
-  random = jax.random.categorical(random_key, jnp.where(avoided, -jnp.inf, 0.0))
+  random = jax.random.categorical(random_key, jnp.where(invalid, -jnp.inf, 0.0))
   logits = jnp.log(jnp.where(invalid, 0.0, plan.policy))
   drawn = jax.random.categorical(policy_key, logits / config.temperature)
   slot = jnp.where(lanes.ply < config.temperature_plies, drawn, plan.slot)

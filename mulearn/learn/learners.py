@@ -146,9 +146,9 @@ def _check_correction(config: Config) -> None:
 
 def _check_openings(config: Config) -> None:
   """Raises a ValueError where the moves of an opening cannot be tried."""
-  if config.self_play.openings_go_on and config.model.kind == "sampled":
+  if config.self_play.openings_at_once and config.model.kind == "sampled":
     raise ValueError(
-        "self_play.openings_go_on is True, but model.kind is 'sampled': which"
+        "self_play.openings_at_once is True, but model.kind is 'sampled': which"
         " moves end a game is found by trying all of them, and there is no list"
         " of them. Set it to False."
     )

@@ -127,25 +127,35 @@ def test_lanes_open_differently_and_as_long_as_was_asked():
   np.testing.assert_allclose(counts, [0.5, 1 / 6, 1 / 6, 1 / 6], atol=0.03)
 
 
-def test_an_opening_that_goes_on_ends_no_game_before_it_must(
+def test_openings_at_once_are_games_that_nobody_has_won():
+  config = SelfPlayConfig(
+      opening_rate=0.9, opening_plies=9, openings_at_once=True
+  )
+  start = jax.jit(lambda key: self_play.start(GAME, key, 4000, config))
+  lanes = start(jax.random.key(0))
+  planes = np.asarray(jax.vmap(GAME.observation)(lanes.state))
+  np.testing.assert_array_equal(planes.sum(axis=(1, 2, 3)), lanes.ply)
+  assert not jax.vmap(GAME.terminated)(lanes.state).any()
+  assert not lanes.num_random.any()  # What is left is played.
+  shares = np.bincount(lanes.ply, minlength=10) / 4000
+  # Eight stones that end nothing are not always to be had; nine never are.
+  np.testing.assert_allclose(shares[:6], 0.1, atol=0.02)
+  assert shares[9] == 0.0 and shares[6:].sum() > 0.35
+  once = planes[lanes.ply == 1].sum(axis=(0, 3)).ravel()
+  np.testing.assert_allclose(once / once.sum(), 1 / 9, atol=0.05)
+
+
+def test_of_openings_at_once_nothing_is_remembered(
     settings, make_board_networks
 ):
-  """Where a random move ended a game, any other move would have."""
+  """All that is stored was searched: here, for the centre before all else."""
   networks = make_board_networks("simulator")
-  _, moves, _ = _play(settings, networks, num_random=9, openings_go_on=True)
-  _, short, _ = _play(settings, networks, num_random=9)
-  step, must = jax.jit(jax.vmap(GAME.step, in_axes=(None, 0))), []
-  for lane in range(LANES):
-    state = GAME.init(jax.random.key(0))
-    for t in range(9):  # The first game of a lane is random to its end.
-      after = step(state, jnp.arange(9))
-      ends = np.asarray(jax.vmap(GAME.terminated)(after))
-      valid = ~np.asarray(GAME.invalid(state))
-      action = moves.action[lane, t]
-      assert valid[action]
-      assert not ends[action] or ends[valid].all()
-      if ends[action]:
-        break
-      state = jax.tree.map(lambda x, a=action: x[a], after)
-    must.append(t)
-  assert np.argmax(short.discount == 0.0, axis=1).sum() < sum(must)
+  networks.policy.kernel[...] *= 0.0
+  networks.policy.bias[...] = jnp.where(jnp.arange(9) == 4, 100.0, 0.0)
+  how = dict(opening_rate=1.0, opening_plies=4, temperature_plies=0)
+  shares = []
+  for at_once in (True, False):
+    _, moves, _ = _play(settings, networks, openings_at_once=at_once, **how)
+    is_free = ~moves.invalid[..., 4]
+    shares.append((moves.action[is_free] == 4).mean())
+  assert shares[0] == 1.0 and shares[1] < 0.7
