@@ -3,8 +3,7 @@
 The Text World Commonsense game in one room: a thing lies about and belongs in a
 place that a child would know. The test games hold things that no train game
 has. Six commands are enough for a mistake or two, not for trying every place.
-Wants 4 GiB. See experiments/text_worlds for the whole
-study.
+Wants 4 GiB. See experiments/text_worlds for the whole study.
 """
 
 from mulearn.config import Config
