@@ -56,8 +56,8 @@ class ModelConfig:
   # trpo, dqn
   num_codes: int = 32  # of chance, that a stochastic world tells apart
   width: int = 128  # of the latent and of every hidden layer
-  channels: int = 0  # of the convolutions of a world that sees pictures, on the
-  # device; 0 is a perceptron
+  channels: int = 0  # of latents that are maps, in a world on the device: of
+  # pictures, by convolutions, or of boards, by windows; 0 is a perceptron
   window: int = 0  # side of the windows of a board that are read first, all
   # with the same weights, by a simulator or a world; 0 reads cells
   window_features: int = 128  # that each window is read as

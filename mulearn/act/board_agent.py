@@ -22,6 +22,7 @@ from mulearn.env.base import Environment
 from mulearn.env.symmetry import SYMMETRIES
 from mulearn.model import board_windows, value_prefix
 from mulearn.model.base import Model
+from mulearn.model.board_maps import MapImaginer
 from mulearn.model.board_networks import (
     ActorCritic,
     ContinuousImaginer,
@@ -118,23 +119,26 @@ def make_networks(config: Config, rng_key: Array) -> Predictor:
     )
   environment = make_environment(config.env.name)
   rngs = nnx.Rngs(rng_key)
+  shape = environment.observation_shape
+  if config.model.window:
+    board_windows.check(config.model.window, shape)
   networks: Predictor
   if config.model.channels:
-    networks = PictureImaginer(
+    imaginer = MapImaginer if config.model.window else PictureImaginer
+    networks = imaginer(
         config.model,
-        observation_shape=environment.observation_shape,
+        observation_shape=shape,
         num_actions=environment.num_actions,
         rngs=rngs,
     )
   else:
     networks = NETWORKS[config.model.kind](
         config.model,
-        observation_size=int(np.prod(environment.observation_shape)),
+        observation_size=int(np.prod(shape)),
         num_actions=environment.num_actions or action_size(environment),
         rngs=rngs,
     )
-  if config.model.window:
-    shape = environment.observation_shape
+  if config.model.window and not config.model.channels:
     networks = board_windows.look(networks, config.model, shape, rngs)
   if config.model.prefix_moves:
     assert isinstance(networks, Imaginer)  # `learners.check` saw to it.
@@ -195,6 +199,7 @@ class BoardSettings:
   def model(self, networks: Predictor) -> Model:
     """The model that these parameters make."""
     networks = with_kernels_in(networks, self.dtype)
+    networks = board_windows.spread_out(networks)
     if isinstance(networks, ContinuousImaginer):
       return SampledWorldModel(
           networks,

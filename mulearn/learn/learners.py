@@ -117,7 +117,7 @@ def _check_learned_world(config: Config) -> None:
       (
           "model.channels",
           config.model.channels,
-          "the networks of pictures are those of a learned world",
+          "maps and pictures are the latents of a learned world",
       ),
       (
           "model.prefix_moves",
@@ -159,27 +159,26 @@ def _check_symmetries(config: Config) -> None:
   model, game = config.model, config.env.name
   if config.search.eval_symmetries and (
       model.kind not in ("simulator", "world")
-      or model.channels
+      or (model.channels and not model.window)
       or model.prefix_moves
       or game not in SYMMETRIES
   ):
     raise ValueError(
         f"search.eval_symmetries is True, but model.kind is {model.kind!r},"
         f" model.channels {model.channels}, model.prefix_moves"
-        f" {model.prefix_moves} and env.name {game!r}: it is for the perceptrons"
-        " of kinds 'simulator' and 'world', without a value prefix, and the"
-        f" games {', '.join(SYMMETRIES)}. Set it to False."
+        f" {model.prefix_moves} and env.name {game!r}: it is for the networks of"
+        " boards of kinds 'simulator' and 'world', without a value prefix, and"
+        f" the games {', '.join(SYMMETRIES)}. Set it to False."
     )
 
 
 def _check_windows(config: Config) -> None:
   """Raises a ValueError where networks have no windows to look through."""
-  kind, channels = config.model.kind, config.model.channels
-  if config.model.window and (kind not in ("simulator", "world") or channels):
+  kind = config.model.kind
+  if config.model.window and kind not in ("simulator", "world"):
     raise ValueError(
-        f"model.window is {config.model.window}, but model.kind is {kind!r} and"
-        f" model.channels {channels}: only the perceptrons of kinds 'simulator'"
-        " and 'world' look through windows. Set it to 0."
+        f"model.window is {config.model.window}, but model.kind is {kind!r}:"
+        " only kinds 'simulator' and 'world' look through windows. Set it to 0."
     )
 
 

@@ -6,6 +6,7 @@ moves that are no numbers of a list. Perceptrons throughout: on small boards and
 CPUs they are many times cheaper than convolutions.
 """
 
+from collections.abc import Callable
 import functools
 from typing import Any
 
@@ -252,8 +253,8 @@ class Imaginer(Predictor):
     self.continues = Linear(width, 1, kernel_init=_ZEROS, rngs=rngs)
     self.legal = Linear(width, num_actions, kernel_init=_ZEROS, rngs=rngs)
     # For the consistency of what is imagined with what is seen (SimSiam).
-    self.projector: Linear | Block = Block(width, rngs=rngs)
-    self.predictor = Block(width, rngs=rngs)
+    self.projector: Callable[[Array], Array] = Block(width, rngs=rngs)
+    self.predictor: Callable[[Array], Array] = Block(width, rngs=rngs)
 
   def dynamics(
       self, state: PyTree, action: Array

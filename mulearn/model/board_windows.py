@@ -19,7 +19,47 @@ from mulearn.model.board_networks import Linear, Predictor, product
 from mulearn.types import Array
 
 
-class WindowReader(nnx.Module):
+class Windows(nnx.Module):
+  """One layer that reads all windows of a board: a convolution, unpadded."""
+
+  def __init__(
+      self,
+      board_shape: tuple[int, ...],
+      side: int,
+      features: int,
+      *,
+      rngs: nnx.Rngs,
+  ):
+    """Draws the parameters.
+
+    Args:
+      board_shape: `(H, W, C)`.
+      side: of the windows.
+      features: that each is read as, F.
+      rngs: consumed.
+    """
+    self.board_shape, self.side = board_shape, side
+    self.count = (board_shape[0] - side + 1) * (board_shape[1] - side + 1)
+    self.look = Linear(side * side * board_shape[2], features, rngs=rngs)
+    self.spread: Array | None = nnx.data(None)
+
+  def __call__(self, flat: Array) -> Array:
+    """`[B, H W C]` to the features of one window after the other, `[B, W F]`."""
+    bias = jnp.tile(self.look.bias[...], self.count)
+    return product(flat, self.spread_out()) + bias
+
+  def spread_out(self) -> Array:
+    """Weights `[P, F]` of one window as those of all of them, `[N, W F]`."""
+    if self.spread is not None:
+      return self.spread
+    places = where_windows_look(self.board_shape, self.side)
+    kernel = self.look.kernel[...]
+    rows = jnp.asarray(places.reshape(-1, places.shape[-1]), kernel.dtype)
+    spread = product(rows, kernel).astype(kernel.dtype)
+    return spread.reshape(len(places), -1)
+
+
+class WindowReader(Windows):
   """Reads all windows of a board, then what they say; in place of a `Linear`."""
 
   def __init__(
@@ -32,39 +72,50 @@ class WindowReader(nnx.Module):
     """Draws the parameters.
 
     Args:
-      config: `window`, the side of the windows, `window_features`, what each
-        is read as, and `width`.
-      board_shape: `(H, W, C)` of observations.
+      config: `window`, the side, `window_features`, and `width`, that of what
+        is said.
+      board_shape: `(H, W, C)`.
       rngs: consumed.
 
     Raises:
-      ValueError: this is no board, or one smaller than a window.
+      ValueError: see `Windows`.
     """
-    side, features = config.window, config.window_features
-    if len(board_shape) != 3 or min(board_shape[:2]) < side:
-      raise ValueError(
-          f"config.model.window is {side}, but observations are of shape"
-          f" {board_shape}: windows need (H, W, C), neither H nor W below it."
-          " Make it smaller, or 0 to read number by number."
-      )
-    self.side, self.board_shape = side, board_shape
-    count = (board_shape[0] - side + 1) * (board_shape[1] - side + 1)
-    self.look = Linear(side * side * board_shape[2], features, rngs=rngs)
-    self.read = Linear(count * features, config.width, rngs=rngs)
+    features = config.window_features
+    super().__init__(board_shape, config.window, features, rngs=rngs)
+    self.read = Linear(self.count * features, config.width, rngs=rngs)
 
   def __call__(self, flat: Array) -> Array:
     """`[B, H W C]` to `[B, D]`."""
-    places = where_windows_look(self.board_shape, self.side)
-    kernel = self.look.kernel[...]
-    spread = jnp.einsum(
-        "nwp,pf->nwf",
-        jnp.asarray(places, kernel.dtype),
-        kernel,
-        preferred_element_type=jnp.float32,
-    )
-    seen = product(flat, spread.reshape(len(places), -1).astype(kernel.dtype))
-    bias = jnp.tile(self.look.bias[...], places.shape[1])
-    return self.read(jax.nn.relu(seen + bias))
+    return self.read(jax.nn.relu(super().__call__(flat)))
+
+
+class WindowWriter(Windows):
+  """From features of windows back to a board: a transposed convolution."""
+
+  def __init__(
+      self,
+      board_shape: tuple[int, ...],
+      side: int,
+      features: int,
+      *,
+      rngs: nnx.Rngs,
+  ):
+    """Draws the parameters; see `Windows`. There is no bias."""
+    super().__init__(board_shape, side, features, rngs=rngs)
+    del self.look.bias
+
+  def __call__(self, seen: Array) -> Array:
+    """Features `[B, W F]` to what each cell sums up of them, `[B, H W C]`."""
+    return product(seen, self.spread_out().T)
+
+
+def spread_out(networks: Predictor) -> Predictor:
+  """The networks with the weights of windows written out, once for a search."""
+  networks = nnx.clone(networks)
+  for _, module in nnx.iter_modules(networks):
+    if isinstance(module, Windows):
+      module.spread = module.spread_out()
+  return networks
 
 
 def where_windows_look(board_shape: tuple[int, ...], side: int) -> np.ndarray:
@@ -80,6 +131,16 @@ def where_windows_look(board_shape: tuple[int, ...], side: int) -> np.ndarray:
   )  # [H - S + 1, W - S + 1, C, S, S]
   windows = windows.reshape(-1, side * side * board_shape[2])
   return (np.arange(numbers.size)[:, None, None] == windows).astype(np.float32)
+
+
+def check(window: int, board_shape: tuple[int, ...]) -> None:
+  """Raises a ValueError where there is no board that windows fit on."""
+  if len(board_shape) != 3 or min(board_shape[:2]) < window:
+    raise ValueError(
+        f"config.model.window is {window}, but observations are of shape"
+        f" {board_shape}: windows need (H, W, C), neither H nor W below it."
+        " Make it smaller, or 0 to read number by number."
+    )
 
 
 def look(

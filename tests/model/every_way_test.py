@@ -39,8 +39,11 @@ def test_turns_of_a_board_are_judged_alike(game, board_config):
     np.testing.assert_allclose(other_policy, policy[:, actions], atol=1e-4)
 
 
-def test_turned_moves_lead_to_worlds_judged_alike(board_config):
+@pytest.mark.parametrize("channels", [0, 4])
+def test_turned_moves_lead_to_worlds_judged_alike(channels, board_config):
   config = board_config("world")
+  config.model.channels = channels
+  config.model.window = 2 if channels else 0
   turns = SYMMETRIES["tic_tac_toe"]
   judge = EveryWay(_random_networks(config), turns)
   planes = jax.random.normal(jax.random.key(2), (3, 3, 3, 2))
