@@ -55,12 +55,14 @@ class ModelConfig:
   # continuous actions) or a baseline that does not search: ppo, a2c,
   # trpo, dqn
   num_codes: int = 32  # of chance, that a stochastic world tells apart
-  width: int = 128  # of the latent and of every hidden layer
+  width: int = 128  # of every hidden layer, and of latents that are no maps
   channels: int = 0  # of latents that are maps, in a world on the device: of
   # pictures, by convolutions, or of boards, by windows; 0 is a perceptron
   window: int = 0  # side of the windows of a board that are read first, all
-  # with the same weights, by a simulator or a world; 0 reads cells
-  window_features: int = 128  # that each window is read as
+  # with the same weights, by a simulator or a world (with channels: of its
+  # maps, which moves are written through as well); 0 reads cells
+  window_features: int = 128  # that each window is read as; half as many for
+  # what a move does to a map
   prefix_moves: int = 0  # imagined moves over which rewards are predicted as
   # one running sum (EfficientZero's value prefix); 0 predicts each by itself
   max_facts: int = 48  # facts of an observation that are read
@@ -173,7 +175,7 @@ class LearnConfig:
   chance_weight: float = 1.0  # of the odds of chance, in a stochastic world
   commitment_weight: float = 0.25  # of its encoder to the codes it names
   prior_weight: float = 1.0
-  consistency_weight: float = 0.0  # SimSiam between imagined and seen latents
+  consistency_weight: float = 0.0  # of 1 - cosine of imagined and seen latents
 
 
 @dataclasses.dataclass(kw_only=True)

@@ -111,7 +111,11 @@ def check_game(config: Config) -> None:
 
 
 def make_networks(config: Config, rng_key: Array) -> Predictor:
-  """Fresh parameters for the config's kind of model; consumes the key."""
+  """Fresh parameters for the config's kind of model; consumes the key.
+
+  Raises:
+    ValueError: the config's model cannot read what its environment shows.
+  """
   if config.model.kind not in NETWORKS:
     raise ValueError(
         f"config.model.kind is {config.model.kind!r}; it must be one of"
@@ -138,8 +142,8 @@ def make_networks(config: Config, rng_key: Array) -> Predictor:
         num_actions=environment.num_actions or action_size(environment),
         rngs=rngs,
     )
-  if config.model.window and not config.model.channels:
-    networks = board_windows.look(networks, config.model, shape, rngs)
+    if config.model.window:
+      networks = board_windows.look(networks, config.model, shape, rngs)
   if config.model.prefix_moves:
     assert isinstance(networks, Imaginer)  # `learners.check` saw to it.
     return value_prefix.remember(networks, config.model.prefix_moves, rngs)

@@ -97,7 +97,7 @@ def _check_learned_world(config: Config) -> None:
     raise ValueError(
         f"model.prefix_moves is {prefix} and model.channels {channels}, but"
         " model.kind is 'stochastic', whose networks have neither a memory nor"
-        " convolutions: set both to 0."
+        " maps: set both to 0."
     )
   if config.model.kind in WORLDS:
     return
@@ -117,7 +117,7 @@ def _check_learned_world(config: Config) -> None:
       (
           "model.channels",
           config.model.channels,
-          "maps and pictures are the latents of a learned world",
+          "it makes maps of a learned world's latents, and the rules have none",
       ),
       (
           "model.prefix_moves",
@@ -165,10 +165,11 @@ def _check_symmetries(config: Config) -> None:
   ):
     raise ValueError(
         f"search.eval_symmetries is True, but model.kind is {model.kind!r},"
-        f" model.channels {model.channels}, model.prefix_moves"
-        f" {model.prefix_moves} and env.name {game!r}: it is for the networks of"
-        " boards of kinds 'simulator' and 'world', without a value prefix, and"
-        f" the games {', '.join(SYMMETRIES)}. Set it to False."
+        f" model.channels {model.channels}, model.window {model.window},"
+        f" model.prefix_moves {model.prefix_moves} and env.name {game!r}: it is"
+        " for kinds 'simulator' and 'world' (with channels: through windows),"
+        " without a value prefix, and the games"
+        f" {', '.join(SYMMETRIES)}. Set it to False."
     )
 
 

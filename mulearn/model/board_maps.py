@@ -3,9 +3,15 @@
 MuZero's latents of board games are maps (Schrittwieser et al. 2020, "Mastering
 Atari, Go, chess and shogi by planning with a learned model",
 https://arxiv.org/abs/1911.08265, Appendix F): what a move does is seen where it
-is done, alike everywhere, and need not be learned once for every place. Where
-theirs has a tower of convolutions, one layer of windows (`board_windows`) reads
-a map and the move, and another writes what came of it.
+is done, alike everywhere. Where theirs has a tower of convolutions, one layer of
+windows (`board_windows`) reads a map and the mark of a move, and another writes
+what came of it. Of an observation o and actions a, with marks m,
+
+  l_0 = tanh(see(o)),  l_{k+1} = tanh(keep(l_k) + write(relu(moved(l_k + m_a))))
+
+where `see` and `keep` read cell by cell, `moved` and `write` through windows.
+Where a mark lies is learned for each action, and heads read all windows at once;
+what follows from a mark is learned once for all places.
 
 Latents are maps `[H, W, C]` of numbers in `[-1, 1]`, handed on flat like those
 of any other world, so that D is H x W x C.
@@ -69,7 +75,7 @@ class MapImaginer(Imaginer):
         embedding_init=nnx.initializers.normal(1.0),
         rngs=rngs,
     )
-    few = config.window_features // 2
+    few = -(-config.window_features // 2)  # A move is less than a judgement.
     self.moved = Windows(self.map, config.window, few, rngs=rngs)
     self.write = WindowWriter(self.map, config.window, few, rngs=rngs)
     self.keep = Windows(self.map, 1, channels, rngs=rngs)
@@ -80,7 +86,10 @@ class MapImaginer(Imaginer):
     self.reward = Reward(width, bins, kernel_init=_ZEROS, rngs=rngs)
     self.continues = head(width, 1)
     self.legal = head(size, num_actions)
-    # Maps are compared as they are: each cell says what it holds.
+    # Whole maps are compared, up to their scale, without the predictor that
+    # keeps SimSiam from making all alike (Chen & He 2021, "Exploring simple
+    # Siamese representation learning", https://arxiv.org/abs/2011.10566): here
+    # what heads have to tell apart does.
     self.projector = self.predictor = jax.nn.identity
 
   def represent(self, planes: Array) -> Array:

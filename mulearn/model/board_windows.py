@@ -5,8 +5,11 @@ learns it once for every place. Here one layer of weights reads all windows of
 `S x S` cells, a convolution without padding (LeCun et al. 1989, "Backpropagation
 applied to handwritten zip code recognition",
 https://doi.org/10.1162/neco.1989.1.4.541), and the perceptron reads what they
-say. On boards this small one product with the weights written out for every
-window is faster than a convolution on CPUs.
+say. Worlds of maps (`board_maps`) write through windows, too. On boards this
+small one product with the weights written out for every window is faster than a
+convolution on CPUs.
+
+Here Q counts windows, N the H x W x C numbers of a board, P those in a window.
 """
 
 from flax import nnx
@@ -17,6 +20,8 @@ import numpy as np
 from mulearn.config import ModelConfig
 from mulearn.model.board_networks import Linear, Predictor, product
 from mulearn.types import Array
+
+_MOST_WRITTEN_OUT = 10_000_000  # Numbers of a board times windows.
 
 
 class Windows(nnx.Module):
@@ -39,17 +44,19 @@ class Windows(nnx.Module):
       rngs: consumed.
     """
     self.board_shape, self.side = board_shape, side
-    self.count = (board_shape[0] - side + 1) * (board_shape[1] - side + 1)
+    height, width = (n - side + 1 for n in board_shape[:2])
+    self.num_windows = height * width
     self.look = Linear(side * side * board_shape[2], features, rngs=rngs)
+    # None but in a search (`spread_out`): it is no parameter.
     self.spread: Array | None = nnx.data(None)
 
   def __call__(self, flat: Array) -> Array:
-    """`[B, H W C]` to the features of one window after the other, `[B, W F]`."""
-    bias = jnp.tile(self.look.bias[...], self.count)
+    """Boards `[B, N]` to features of one window after the other, `[B, Q F]`."""
+    bias = jnp.tile(self.look.bias[...], self.num_windows)
     return product(flat, self.spread_out()) + bias
 
   def spread_out(self) -> Array:
-    """Weights `[P, F]` of one window as those of all of them, `[N, W F]`."""
+    """Weights `[P, F]` of one window as those of all of them, `[N, Q F]`."""
     if self.spread is not None:
       return self.spread
     places = where_windows_look(self.board_shape, self.side)
@@ -76,16 +83,13 @@ class WindowReader(Windows):
         is said.
       board_shape: `(H, W, C)`.
       rngs: consumed.
-
-    Raises:
-      ValueError: see `Windows`.
     """
     features = config.window_features
     super().__init__(board_shape, config.window, features, rngs=rngs)
-    self.read = Linear(self.count * features, config.width, rngs=rngs)
+    self.read = Linear(self.num_windows * features, config.width, rngs=rngs)
 
   def __call__(self, flat: Array) -> Array:
-    """`[B, H W C]` to `[B, D]`."""
+    """Boards `[B, N]` to what is said of them, `[B, D]`."""
     return self.read(jax.nn.relu(super().__call__(flat)))
 
 
@@ -105,7 +109,7 @@ class WindowWriter(Windows):
     del self.look.bias
 
   def __call__(self, seen: Array) -> Array:
-    """Features `[B, W F]` to what each cell sums up of them, `[B, H W C]`."""
+    """Features `[B, Q F]` to what each cell sums up of them, `[B, N]`."""
     return product(seen, self.spread_out().T)
 
 
@@ -119,10 +123,10 @@ def spread_out(networks: Predictor) -> Predictor:
 
 
 def where_windows_look(board_shape: tuple[int, ...], side: int) -> np.ndarray:
-  """1 where a cell `n` of the board is the cell `p` of window `w`: `[N, W, P]`.
+  """1 where number `n` of the board is number `p` of window `q`: `[N, Q, P]`.
 
   Args:
-    board_shape: `(H, W, C)`; each of its N entries counts as a cell.
+    board_shape: `(H, W, C)`; N numbers in all.
     side: of the windows.
   """
   numbers = np.arange(np.prod(board_shape)).reshape(board_shape)
@@ -134,12 +138,25 @@ def where_windows_look(board_shape: tuple[int, ...], side: int) -> np.ndarray:
 
 
 def check(window: int, board_shape: tuple[int, ...]) -> None:
-  """Raises a ValueError where there is no board that windows fit on."""
+  """Raises a ValueError where windows cannot be written out.
+
+  Args:
+    window: their side.
+    board_shape: of observations: `(H, W, C)`, if this is a board.
+  """
   if len(board_shape) != 3 or min(board_shape[:2]) < window:
     raise ValueError(
         f"config.model.window is {window}, but observations are of shape"
         f" {board_shape}: windows need (H, W, C), neither H nor W below it."
         " Make it smaller, or 0 to read number by number."
+    )
+  height, width, planes = board_shape
+  num_windows = (height - window + 1) * (width - window + 1)
+  if height * width * planes * num_windows > _MOST_WRITTEN_OUT:
+    raise ValueError(
+        f"config.model.window is {window}, but observations are of shape"
+        f" {board_shape}: weights are written out for each of {num_windows}"
+        " windows, which is for boards. Set it to 0."
     )
 
 

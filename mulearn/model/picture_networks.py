@@ -110,9 +110,9 @@ class PictureImaginer(Imaginer):
     height, width, planes = observation_shape
     if height % _HALVED or width % _HALVED:
       raise ValueError(
-          f"model.channels is {config.channels}, but observations are of"
+          f"config.model.channels is {config.channels}, but observations are of"
           f" {height} x {width}: both have to be multiples of {_HALVED}. Set it"
-          " to 0 for a perceptron."
+          " to 0 for a perceptron or, for a board, model.window above 0."
       )
     channels, bins = config.channels, config.num_bins
     self.map = (height // _HALVED, width // _HALVED, channels)

@@ -7,7 +7,7 @@ import pytest
 
 from mulearn import board_run
 from mulearn.act import board_agent
-from mulearn.model import board_networks
+from mulearn.model import board_networks, board_windows
 
 
 @pytest.fixture
@@ -83,14 +83,21 @@ def test_what_windows_are_read_as_is_learned(kind, board_config):
   assert (np.array(run.state.params.read.look.kernel[...]) != before).any()
 
 
+@pytest.mark.parametrize("channels", [0, 4])
 @pytest.mark.parametrize(
     ("game", "shape"),
     [("connect_four", r"\(6, 7, 2\)"), ("cartpole", r"\(4,\)")],
 )
-def test_a_window_that_does_not_fit_is_named(game, shape, config):
+def test_a_window_that_does_not_fit_is_named(game, shape, channels, config):
   config.env.name, config.model.window = game, 7
+  config.model.channels = channels
   with pytest.raises(ValueError, match=f"window is 7, .*{shape}: windows need"):
     board_agent.make_networks(config, jax.random.key(0))
+
+
+def test_pictures_are_no_boards():
+  with pytest.raises(ValueError, match="each of 8649 windows"):
+    board_windows.check(4, (96, 96, 4))
 
 
 @pytest.mark.parametrize("kind", ["stochastic", "dqn"])

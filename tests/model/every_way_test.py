@@ -106,16 +106,19 @@ def test_it_searches_where_it_is_evaluated_and_nowhere_else(
 
 
 @pytest.mark.parametrize(
-    ("kind", "game", "prefix"),
+    ("kind", "game", "prefix", "channels"),
     [
-        ("stochastic", "tic_tac_toe", 0),
-        ("world", "tic_tac_toe", 5),
-        ("simulator", "cartpole", 0),
+        ("stochastic", "tic_tac_toe", 0, 0),
+        ("world", "tic_tac_toe", 5, 0),
+        ("world", "tic_tac_toe", 0, 4),
+        ("simulator", "cartpole", 0, 0),
     ],
 )
-def test_what_cannot_be_turned_is_named(kind, game, prefix, board_config):
+def test_what_cannot_be_turned_is_named(
+    kind, game, prefix, channels, board_config
+):
   config, key = board_config(kind), jax.random.key(0)
   config.env.name, config.search.eval_symmetries = game, True
-  config.model.prefix_moves = prefix
+  config.model.prefix_moves, config.model.channels = prefix, channels
   with pytest.raises(ValueError, match=f"'{kind}', .* {prefix} and .*'{game}'"):
     board_run.begin(config, key, key)
