@@ -110,11 +110,18 @@ class WindowWriter(Windows):
 
   def __call__(self, seen: Array) -> Array:
     """Features `[B, Q F]` to what each cell sums up of them, `[B, N]`."""
-    return product(seen, self.spread_out().T)
+    return product(seen, self.spread_out())
+
+  def spread_out(self) -> Array:
+    """Weights as those of all windows, `[Q F, N]`."""
+    return self.spread if self.spread is not None else super().spread_out().T
 
 
 def spread_out(networks: Predictor) -> Predictor:
-  """The networks with the weights of windows written out, once for a search."""
+  """The networks with the weights of windows written out, once for a search.
+
+  A loss, which asks for each layer a few times, gains nothing by it.
+  """
   networks = nnx.clone(networks)
   for _, module in nnx.iter_modules(networks):
     if isinstance(module, Windows):
