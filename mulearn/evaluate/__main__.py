@@ -242,6 +242,10 @@ def _add_mistakes(commands) -> None:
       "--results", type=pathlib.Path, required=True, metavar="DIR",
       help="holds <arm>/seed_<n>/results.json; pictures are written there",
   )  # fmt: skip
+  command.add_argument(
+      "--arms", nargs="+", default=(), metavar="ARM",
+      help="whose curves are drawn (all); the heatmap has all",
+  )  # fmt: skip
 
 
 def _add_seed_and_out(command, out: str | None) -> None:
@@ -351,7 +355,8 @@ def _model_error(options: argparse.Namespace) -> None:
 def _mistakes(options: argparse.Namespace) -> None:
   path = options.results / "mistakes.png"
   curves = mistake_picture.read_curves(options.results)
-  mistake_picture.draw_mistakes(path, curves)
+  chosen = mistake_picture.choose(curves, options.arms)
+  mistake_picture.draw_mistakes(path, chosen)
   heatmap = options.results / "heatmap.png"
   rows = mistake_picture.final_mistakes(curves)
   mistake_picture.draw_heatmap(heatmap, rows)

@@ -66,6 +66,28 @@ def read_curves(folder: pathlib.Path) -> dict[str, list[Curve]]:
   return curves
 
 
+def choose(
+    curves: Mapping[str, Sequence[Curve]], arms: Sequence[str] = ()
+) -> dict[str, Sequence[Curve]]:
+  """The curves of some arms, in their order; of all, where none is named.
+
+  Args:
+    curves: what `read_curves` returned.
+    arms: their names.
+
+  Raises:
+    ValueError: there is no such arm, or there are more than colours.
+  """
+  unknown = sorted(set(arms) - set(curves))
+  if unknown or len(arms or curves) > len(COLOURS):
+    raise ValueError(
+        f"The arms are {', '.join(curves)}, and {', '.join(arms) or 'all'} were"
+        f" asked for. Name up to {len(COLOURS)} of them (--arms): a picture of"
+        " curves has no more colours."
+    )
+  return {arm: curves[arm] for arm in arms or curves}
+
+
 def draw_mistakes(
     path_png: str | os.PathLike[str], curves: Mapping[str, Sequence[Curve]]
 ) -> None:
@@ -76,7 +98,7 @@ def draw_mistakes(
 
   Args:
     path_png: the picture; its folder is created.
-    curves: what `read_curves` returned.
+    curves: what `choose` returned.
   """
   path_png = pathlib.Path(path_png)
   figure = mpl_figure.Figure(figsize=(8.4, 4.6), dpi=220, layout="constrained")

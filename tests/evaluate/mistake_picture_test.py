@@ -45,6 +45,22 @@ def test_the_command_draws_all_sets_and_arms(tmp_path, capsys):
     assert f"<!-- {words} -->" in svg
 
 
+def test_no_arm_is_left_out_in_silence(tmp_path, capsys):
+  for i in range(6):
+    _write(tmp_path, f"arm_{i}", 0, _curve(0.4, 0.0))
+  command = ["mistakes", f"--results={tmp_path}"]
+  assert main.main(command) == 1
+  assert (
+      "arm_5, and all were asked for. Name up to 5" in capsys.readouterr().err
+  )
+  assert main.main([*command, "--arms", "arm_5", "arm_x"]) == 1
+  assert "arm_5, arm_x were asked" in capsys.readouterr().err
+  assert main.main([*command, "--arms", "arm_5", "arm_0"]) == 0
+  svg = (tmp_path / "mistakes.svg").read_text()
+  assert svg.index("<!-- arm_5 -->") < svg.index("<!-- arm_0 -->")
+  assert "<!-- arm_1 -->" not in svg
+
+
 def test_what_has_no_mistakes_by_set_is_refused(tmp_path, capsys):
   assert main.main(["mistakes", f"--results={tmp_path}"]) == 1
   assert "holds no <arm>/seed_<n>/results.json" in capsys.readouterr().err
