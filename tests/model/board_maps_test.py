@@ -97,7 +97,7 @@ def test_imagined_boards_become_those_that_come(config):
     keys = jax.random.split(jax.random.fold_in(key, i))
     metrics = board_run.play_and_learn(run, *keys, num_updates=32)
     losses.append(float(metrics["loss/consistency"]))
-  assert losses[-1] < 0.25 * losses[0], losses
+  assert losses[-1] < 0.35 * losses[0], losses
   # What becomes of a board is nearer to that than to what becomes of others.
   networks, environment = run.state.params, run.agent.environment
   before, action = run.lanes.state, jnp.argmin(
