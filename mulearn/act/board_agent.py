@@ -143,7 +143,8 @@ def make_networks(config: Config, rng_key: Array) -> Predictor:
         rngs=rngs,
     )
     if config.model.window:
-      networks = board_windows.look(networks, config.model, shape, rngs)
+      reader = board_windows.WindowReader
+      networks.read = reader(config.model, shape, rngs=rngs)
   if config.model.prefix_moves:
     assert isinstance(networks, Imaginer)  # `learners.check` saw to it.
     return value_prefix.remember(networks, config.model.prefix_moves, rngs)

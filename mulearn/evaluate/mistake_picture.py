@@ -78,8 +78,7 @@ def choose(
   Raises:
     ValueError: there is no such arm, or there are more than colours.
   """
-  unknown = sorted(set(arms) - set(curves))
-  if unknown or len(arms or curves) > len(COLOURS):
+  if set(arms) - set(curves) or len(arms or curves) > len(COLOURS):
     raise ValueError(
         f"The arms are {', '.join(curves)}, and {', '.join(arms) or 'all'} were"
         f" asked for. Name up to {len(COLOURS)} of them (--arms): a picture of"

@@ -165,14 +165,3 @@ def check(window: int, board_shape: tuple[int, ...]) -> None:
         f" {board_shape}: weights are written out for each of {num_windows}"
         " windows, which is for boards. Set it to 0."
     )
-
-
-def look(
-    networks: Predictor,
-    config: ModelConfig,
-    board_shape: tuple[int, ...],
-    rngs: nnx.Rngs,
-) -> Predictor:
-  """Gives networks a reader of windows; see `WindowReader`."""
-  networks.read = WindowReader(config, board_shape, rngs=rngs)
-  return networks
