@@ -13,21 +13,16 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from mulearn.act import self_play
-from mulearn.act.board_agent import (
-    BoardAgent,
-    BoardSettings,
-    action_size,
-    check_game,
-    make_environment,
-    make_networks,
-)
+from mulearn.act.board_agent import BoardAgent, BoardSettings
 from mulearn.act.self_play import Lanes
 from mulearn.checkpoint import Checkpointer
 from mulearn.config import Config, PriorConfig
 from mulearn.env import symmetry
+from mulearn.env.games import action_size, make_environment
 from mulearn.learn import board_round, learners, target_network
 from mulearn.learn.board_step import BoardLearner
 from mulearn.learn.optimizer import make_optimizer
+from mulearn.model.board_kinds import check_game, make_networks
 from mulearn.model.board_networks import Predictor
 from mulearn.model.support import Support
 from mulearn.parallel.mesh import make_arrays, make_mesh, replicated

@@ -9,10 +9,10 @@ import jax
 
 from mulearn import board_train, study, train
 from mulearn import run as run_lib
-from mulearn.act.board_agent import games_on_device
 from mulearn.checkpoint import CheckpointError
 from mulearn.config import Config
 from mulearn.env.base import JavaNotFoundError, PackageNotFoundError
+from mulearn.env.games import games_on_device
 from mulearn.evaluate import report
 from mulearn.evaluate.examiners import MEASURES, measure_of
 from mulearn.lm import WeightsError

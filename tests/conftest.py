@@ -253,10 +253,10 @@ def make_board_networks(board_config):
   """(kind, seed) -> networks with opinions: no parameter is left at zero."""
   import jax
 
-  from mulearn.act import board_agent
+  from mulearn.model import board_kinds
 
   def make(kind: str, seed: int = 0):
-    networks = board_agent.make_networks(
+    networks = board_kinds.make_networks(
         board_config(kind), jax.random.key(seed)
     )
     leaves, structure = jax.tree.flatten(networks)
@@ -298,7 +298,7 @@ def board_states():
   import jax
   import jax.numpy as jnp
 
-  from mulearn.act.board_agent import make_environment
+  from mulearn.env.games import make_environment
 
   def make(*lines: tuple[int, ...]):
     game = make_environment("tic_tac_toe")

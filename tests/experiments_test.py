@@ -21,8 +21,8 @@ from experiments.unplugged import make_data as unplugged_data
 from experiments.unplugged import report as unplugged_report
 from mulearn import board_run, study
 from mulearn import run as run_lib
-from mulearn.act.board_agent import games_on_device
 from mulearn.config import Config
+from mulearn.env.games import games_on_device
 from mulearn.env.text import GAMES, load_interface
 from mulearn.evaluate import __main__ as evaluate_main
 from mulearn.evaluate.examiners import EXAMINERS

@@ -10,8 +10,9 @@ from experiments.hex_scaling import config as config_lib
 from experiments.hex_scaling import fit, rate, scaling
 from experiments.hex_scaling.scaling import Agents
 from mulearn import board_train
-from mulearn.act.board_agent import BoardAgent, BoardSettings, make_networks
+from mulearn.act.board_agent import BoardAgent, BoardSettings
 from mulearn.evaluate import arena
+from mulearn.model.board_kinds import make_networks
 
 
 def test_elo_of_a_share_of_points():

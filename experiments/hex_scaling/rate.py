@@ -24,12 +24,9 @@ import numpy as np
 
 from experiments.hex_scaling.config import NUM_STEPS
 from mulearn import board_train
-from mulearn.act.board_agent import (
-    BoardAgent,
-    BoardSettings,
-    make_environment,
-)
+from mulearn.act.board_agent import BoardAgent, BoardSettings
 from mulearn.config import Config, ModelConfig
+from mulearn.env.games import make_environment
 from mulearn.evaluate import arena, players
 from mulearn.evaluate import hex as hex_lib
 from mulearn.evaluate.ratings import Score

@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from mulearn.act.board_agent import make_environment
 from mulearn.config import SearchConfig
+from mulearn.env.games import make_environment
 from mulearn.evaluate import arena, curves
 from mulearn.evaluate.playouts import PlayoutModel
 from mulearn.model import sampled

@@ -15,9 +15,10 @@ import numpy as np
 from scipy import stats
 
 from mulearn import board_train
-from mulearn.act.board_agent import BoardAgent, make_environment
+from mulearn.act.board_agent import BoardAgent
 from mulearn.config import Config
 from mulearn.env.game_2048 import Game2048, State2048
+from mulearn.env.games import make_environment
 from mulearn.evaluate import results, returns, returns_picture
 from mulearn.types import Array, Plan
 

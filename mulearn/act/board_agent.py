@@ -10,21 +10,18 @@ import dataclasses
 import functools
 from typing import Any
 
-from flax import nnx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from mulearn.act import bare
 from mulearn.config import Config, SearchConfig
-from mulearn.env import atari, board, solo
 from mulearn.env.base import Environment
+from mulearn.env.games import make_environment
 from mulearn.env.symmetry import SYMMETRIES
-from mulearn.model import board_windows, value_prefix
+from mulearn.model import board_windows
 from mulearn.model.base import Model
-from mulearn.model.board_maps import MapImaginer
 from mulearn.model.board_networks import (
-    ActorCritic,
     ContinuousImaginer,
     Imaginer,
     Predictor,
@@ -35,7 +32,6 @@ from mulearn.model.chance import Alternating
 from mulearn.model.chance_networks import ChanceImaginer
 from mulearn.model.chance_world import ChanceWorldModel
 from mulearn.model.every_way import EveryWay
-from mulearn.model.picture_networks import PictureImaginer
 from mulearn.model.sampled_world import SampledWorldModel
 from mulearn.model.simulator import SimulatorModel
 from mulearn.model.support import Support
@@ -45,110 +41,6 @@ from mulearn.search import plan as plan_lib
 from mulearn.types import Array, Node, Plan, PyTree
 
 PlanFn = Callable[[Array, PyTree], Plan]
-
-NETWORKS: dict[str, type[Predictor]] = {
-    "simulator": Predictor,
-    "world": Imaginer,
-    "sampled": ContinuousImaginer,
-    "stochastic": ChanceImaginer,
-    "ppo": Predictor,
-    "a2c": Predictor,
-    "trpo": ActorCritic,
-    "dqn": Predictor,  # Its policy head says Q-values.
-}
-
-
-def games_on_device() -> dict[str, Callable[[], Environment]]:
-  """Boards and games of one player, by name; those of Atari ask the host."""
-  return board.GAMES | solo.GAMES | atari.GAMES
-
-
-@functools.cache  # One object a game, so that compiled programs are shared.
-def make_environment(name: str) -> Environment:
-  """The game on the device of that name.
-
-  Raises:
-    ValueError: if there is none.
-    PackageNotFoundError: if what it is made of is not installed.
-  """
-  games = games_on_device()
-  if name not in games:
-    raise ValueError(
-        f"config.env.name is {name!r}, which is no board game; there are"
-        f" {', '.join(games)}."
-    )
-  return games[name]()
-
-
-def action_size(environment: Environment) -> int:
-  """D of continuous actions `[D]`; 0 where actions can be counted."""
-  return getattr(environment, "action_size", 0)
-
-
-def check_game(config: Config) -> None:
-  """Raises a ValueError where no agent, or not this one, can play the game."""
-  environment = make_environment(config.env.name)
-  if config.model.kind == "simulator" and hasattr(
-      jax.eval_shape(environment.init, jax.random.key(0)), "chance"
-  ):
-    raise ValueError(
-        "config.model.kind is 'simulator', but the states of"
-        f" {config.env.name!r} hold what chance will do next, which a search of"
-        " them would know: set it to 'world' or 'stochastic'."
-    )
-  if config.model.prefix_moves and environment.num_players > 1:
-    raise ValueError(
-        f"config.model.prefix_moves is {config.model.prefix_moves}, but"
-        f" {config.env.name!r} is a game of two, whose rewards do not add up: set"
-        " it to 0."
-    )
-  if (not environment.num_actions) != (config.model.kind == "sampled"):
-    raise ValueError(
-        f"config.env.name is {config.env.name!r}, model.kind"
-        f" {config.model.kind!r}: games with continuous actions, and no others,"
-        " are played by kind 'sampled'."
-    )
-
-
-def make_networks(config: Config, rng_key: Array) -> Predictor:
-  """Fresh parameters for the config's kind of model; consumes the key.
-
-  Raises:
-    ValueError: the config's model cannot read what its environment shows.
-  """
-  if config.model.kind not in NETWORKS:
-    raise ValueError(
-        f"config.model.kind is {config.model.kind!r}; it must be one of"
-        f" {', '.join(NETWORKS)}."
-    )
-  environment = make_environment(config.env.name)
-  rngs = nnx.Rngs(rng_key)
-  shape = environment.observation_shape
-  if config.model.window:
-    board_windows.check(config.model.window, shape)
-  networks: Predictor
-  if config.model.channels:
-    imaginer = MapImaginer if config.model.window else PictureImaginer
-    networks = imaginer(
-        config.model,
-        observation_shape=shape,
-        num_actions=environment.num_actions,
-        rngs=rngs,
-    )
-  else:
-    networks = NETWORKS[config.model.kind](
-        config.model,
-        observation_size=int(np.prod(shape)),
-        num_actions=environment.num_actions or action_size(environment),
-        rngs=rngs,
-    )
-    if config.model.window:
-      reader = board_windows.WindowReader
-      networks.read = reader(config.model, shape, rngs=rngs)
-  if config.model.prefix_moves:
-    assert isinstance(networks, Imaginer)  # `learners.check` saw to it.
-    return value_prefix.remember(networks, config.model.prefix_moves, rngs)
-  return networks
 
 
 @dataclasses.dataclass(frozen=True)

@@ -46,9 +46,10 @@ from absl import logging
 import jax
 
 from mulearn import board_train
-from mulearn.act.board_agent import BoardAgent, make_environment
+from mulearn.act.board_agent import BoardAgent
 from mulearn.checkpoint import CheckpointError
 from mulearn.env import board
+from mulearn.env.games import make_environment
 from mulearn.env.hex import Hex
 from mulearn.evaluate import (
     arena,

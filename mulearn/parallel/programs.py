@@ -15,8 +15,8 @@ import numpy as np
 from mulearn import board_run
 from mulearn import run as run_lib
 from mulearn.act import agent as agent_lib
-from mulearn.act.board_agent import games_on_device
 from mulearn.config import Config
+from mulearn.env.games import games_on_device
 from mulearn.learn import board_round, learners
 from mulearn.learn.step import learn_from_replay
 from mulearn.lm import forward, rules, size

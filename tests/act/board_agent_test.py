@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from mulearn.act import board_agent
 from mulearn.act.board_agent import BoardAgent
+from mulearn.env import games
 
 LINES = ((), (4,), (0, 3, 1, 4), (0, 4, 8, 1), (4, 0, 8, 1, 3))
 
@@ -59,4 +59,4 @@ def test_without_search_chance_has_no_slots(
 
 def test_a_game_that_is_no_board_is_named():
   with pytest.raises(ValueError, match="'chess'.*tic_tac_toe"):
-    board_agent.make_environment("chess")
+    games.make_environment("chess")

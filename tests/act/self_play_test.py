@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from mulearn.act import self_play
-from mulearn.act.board_agent import BoardSettings, make_environment
+from mulearn.act.board_agent import BoardSettings
 from mulearn.config import SelfPlayConfig
+from mulearn.env.games import make_environment
 from mulearn.parallel.mesh import make_mesh
 
 GAME = make_environment("tic_tac_toe")

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mulearn.act.board_agent import make_environment
+from mulearn.env.games import make_environment
 from mulearn.evaluate import arena, players, solver
 
 GAME = make_environment("tic_tac_toe")

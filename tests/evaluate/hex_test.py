@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mulearn.act.board_agent import make_environment
+from mulearn.env.games import make_environment
 from mulearn.evaluate import hex as hex_lib
 from mulearn.evaluate import hex_solution, solver
 

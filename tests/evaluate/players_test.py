@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mulearn.act.board_agent import BoardAgent, make_environment
+from mulearn.act.board_agent import BoardAgent
+from mulearn.env.games import make_environment
 from mulearn.evaluate import players, playouts, solver
 
 GAME = make_environment("tic_tac_toe")

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from mulearn.act.board_agent import make_environment
+from mulearn.env.games import make_environment
 from mulearn.evaluate import solver
 from mulearn.evaluate.position_index import PositionIndex
 

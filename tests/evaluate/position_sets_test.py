@@ -7,13 +7,11 @@ import jax
 import numpy as np
 import pytest
 
-from mulearn.act.board_agent import (
-    BoardAgent,
-    make_environment,
-    make_networks,
-)
+from mulearn.act.board_agent import BoardAgent
+from mulearn.env.games import make_environment
 from mulearn.evaluate import position_sets, solver
 from mulearn.evaluate.examiners import EXAMINERS
+from mulearn.model.board_kinds import make_networks
 
 GAME = make_environment("connect_four")
 _PLIES = {"begin": (0, 14), "middle": (15, 28), "end": (29, 41)}

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mulearn.act.board_agent import make_environment
 from mulearn.config import Config
+from mulearn.env.games import make_environment
 from mulearn.evaluate import returns
 from mulearn.evaluate.examiners import EXAMINERS
 from mulearn.types import Plan

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import mulearn
-from mulearn.act.board_agent import make_environment
+from mulearn.env.games import make_environment
 from mulearn.explore import board_episode
 
 NUM_SIMULATIONS = 12

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from mulearn.act.board_agent import make_environment
 from mulearn.env import board as games
+from mulearn.env.games import make_environment
 from mulearn.explore.boards import Board
 
 

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mulearn.act.board_agent import make_environment
 from mulearn.env import symmetry
+from mulearn.env.games import make_environment
 from mulearn.learn import augment
 from mulearn.types import Trajectory
 

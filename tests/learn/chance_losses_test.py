@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mulearn.act.board_agent import make_networks
 from mulearn.config import PriorConfig
 from mulearn.learn.chance_losses import ChanceLearner, imagine
 from mulearn.learn.optimizer import make_optimizer
 from mulearn.learn.targets import make_targets
+from mulearn.model.board_kinds import make_networks
 from mulearn.model.support import Support
 from mulearn.types import TrainState, Trajectory
 

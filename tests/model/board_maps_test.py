@@ -9,7 +9,7 @@ import pytest
 from mulearn import board_run
 from mulearn.act import board_agent
 from mulearn.learn.losses import consistency
-from mulearn.model import board_windows
+from mulearn.model import board_kinds, board_windows
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_writing_is_the_transpose_of_reading():
 
 def test_written_out_once_it_says_the_same(config):
   leaves, tree = jax.tree.flatten(
-      board_agent.make_networks(config, jax.random.key(0))
+      board_kinds.make_networks(config, jax.random.key(0))
   )
   keys = jax.random.split(jax.random.key(1), len(leaves))
   networks = tree.unflatten(  # Untrained heads would say nothing.
@@ -51,7 +51,7 @@ def test_written_out_once_it_says_the_same(config):
 
 def test_a_search_writes_windows_out_in_its_own_precision(config):
   config.model.dtype = "bfloat16"
-  networks = board_agent.make_networks(config, jax.random.key(0))
+  networks = board_kinds.make_networks(config, jax.random.key(0))
   model = board_agent.BoardSettings.from_config(config).model(networks)
   for windows in (model.networks.read, model.networks.write):
     assert windows.spread.dtype == jnp.bfloat16
@@ -60,7 +60,7 @@ def test_a_search_writes_windows_out_in_its_own_precision(config):
 
 def test_rewards_may_be_a_sum_beside_maps(config):
   config.env.name, config.model.prefix_moves = "breakout", 5
-  networks = board_agent.make_networks(config, jax.random.key(0))
+  networks = board_kinds.make_networks(config, jax.random.key(0))
   latent = jnp.zeros((2, 10 * 10 * 3))
   state, reward, _ = networks.dynamics(
       networks.reward.begin(latent), jnp.zeros(2, jnp.int32)
@@ -70,7 +70,7 @@ def test_rewards_may_be_a_sum_beside_maps(config):
 
 def test_what_a_move_changes_is_seen_near_its_mark(config):
   """Nothing but windows carries a move's mark from cell to cell."""
-  networks = board_agent.make_networks(config, jax.random.key(0))
+  networks = board_kinds.make_networks(config, jax.random.key(0))
   marks = jnp.zeros((9, 3, 3, 3)).at[0, 0, 0].set(1.0).reshape(9, 27)
   networks.move.embedding[...] = marks
   latent = jax.random.uniform(jax.random.key(1), (2, 27), minval=-1.0)

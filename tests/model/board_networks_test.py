@@ -5,13 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mulearn.act import board_agent
-from mulearn.model import board_networks
+from mulearn.model import board_kinds, board_networks
 
 
 @pytest.mark.parametrize("kind", ["simulator", "world"])
 def test_an_untrained_network_has_no_opinion(kind, board_config):
-  networks = board_agent.make_networks(board_config(kind), jax.random.key(0))
+  networks = board_kinds.make_networks(board_config(kind), jax.random.key(0))
   planes = jax.random.normal(jax.random.key(1), (5, 3, 3, 2))
   latent = networks.represent(planes)
   policy, value = networks.predict(latent)
@@ -42,7 +41,7 @@ def test_a_kind_that_is_none_is_named(board_config):
   config = board_config("world")
   config.model.kind = "oracle"
   with pytest.raises(ValueError, match="'oracle'.*simulator, world"):
-    board_agent.make_networks(config, jax.random.key(0))
+    board_kinds.make_networks(config, jax.random.key(0))
 
 
 def test_matrices_in_half_precision_say_nearly_the_same(make_board_networks):

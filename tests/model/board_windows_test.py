@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from mulearn import board_run
-from mulearn.act import board_agent
-from mulearn.model import board_networks, board_windows
+from mulearn.model import board_kinds, board_networks, board_windows
 
 
 @pytest.fixture
@@ -19,7 +18,7 @@ def config(board_config):
 
 
 def test_windows_are_a_convolution(config):
-  networks = board_agent.make_networks(config, jax.random.key(0))
+  networks = board_kinds.make_networks(config, jax.random.key(0))
   reader = networks.read
   reader.look.bias[...] = jax.random.normal(jax.random.key(1), (6,))
   planes = jax.random.normal(jax.random.key(2), (5, 6, 7, 2))
@@ -43,7 +42,7 @@ def test_windows_are_a_convolution(config):
 
 def test_a_gradient_is_that_of_all_windows(config):
   """Held against finite differences, through the weights that are shared."""
-  networks = board_agent.make_networks(config, jax.random.key(0))
+  networks = board_kinds.make_networks(config, jax.random.key(0))
   flat = jax.random.normal(jax.random.key(1), (3, 84))
   weigh = jax.random.normal(jax.random.key(2), (3, config.model.width))
 
@@ -62,7 +61,7 @@ def test_a_gradient_is_that_of_all_windows(config):
 
 
 def test_in_half_precision_it_says_nearly_the_same(config):
-  networks = board_agent.make_networks(config, jax.random.key(0))
+  networks = board_kinds.make_networks(config, jax.random.key(0))
   half = board_networks.with_kernels_in(networks, "bfloat16")
   planes = jax.random.bernoulli(jax.random.key(1), 0.3, (5, 6, 7, 2))
   near, exact = half.represent(planes), networks.represent(planes)
@@ -92,7 +91,7 @@ def test_a_window_that_does_not_fit_is_named(game, shape, channels, config):
   config.env.name, config.model.window = game, 7
   config.model.channels = channels
   with pytest.raises(ValueError, match=f"window is 7, .*{shape}: windows need"):
-    board_agent.make_networks(config, jax.random.key(0))
+    board_kinds.make_networks(config, jax.random.key(0))
 
 
 def test_pictures_are_no_boards():

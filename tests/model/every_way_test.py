@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from mulearn import board_run
-from mulearn.act.board_agent import BoardAgent, make_environment, make_networks
+from mulearn.act.board_agent import BoardAgent
+from mulearn.env.games import make_environment
 from mulearn.env.symmetry import SYMMETRIES
+from mulearn.model.board_kinds import make_networks
 from mulearn.model.every_way import EveryWay
 
 
