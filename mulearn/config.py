@@ -150,6 +150,8 @@ class LearnConfig:
   # correction, boards); 0 never
   explored_below: float = 0.0  # a move with less than this share of the search
   # policy's mode ends the return before it (boards); 0 never
+  explored_nats: float = 0.0  # the same for a move that search raised by so
+  # many nats less than another, which it thinks worse, not only rarer; 0 never
   discount: float = 0.95  # a move
   learning_rate: float = 1e-3  # peak, cosine to a tenth of it
   warmup_steps: int = 50  # optimiser steps

@@ -18,17 +18,6 @@ from mulearn.model.support import Support
 from mulearn.types import Array, Targets, Trajectory
 
 
-def was_explored(trajectory: Trajectory, share: float) -> Array:
-  """True where a move had less than `share` of the policy's mode, `[B, T]`."""
-  action, actions = trajectory.action, trajectory.actions
-  if actions is None:
-    is_taken = jax.nn.one_hot(action, trajectory.policy.shape[-1])
-  else:
-    is_taken = jnp.all(actions == action[:, :, None], axis=-1)
-  taken = jnp.sum(trajectory.policy * is_taken, axis=-1)
-  return taken < share * jnp.max(trajectory.policy, axis=-1)
-
-
 class Imagined(NamedTuple):
   """What a model imagines of U moves from a real position.
 

@@ -13,7 +13,11 @@ from mulearn.env.symmetry import Symmetries
 from mulearn.learn import board_losses, target_network
 from mulearn.learn.augment import augment
 from mulearn.learn.optimizer import unless_broken
-from mulearn.learn.targets import corrected_horizon, make_targets
+from mulearn.learn.targets import (
+    corrected_horizon,
+    make_targets,
+    was_explored,
+)
 from mulearn.model.board_networks import with_kernels_in
 from mulearn.model.support import Support
 from mulearn.parallel.mesh import AxisName
@@ -111,8 +115,10 @@ class BoardLearner:
         unroll_steps=self.config.unroll_steps,
         td_steps=self.config.td_steps,
         trace_decay=self.config.trace_decay,
-        explored=board_losses.was_explored(
-            trajectory, self.config.explored_below
+        explored=was_explored(
+            trajectory,
+            share=self.config.explored_below,
+            nats=self.config.explored_nats,
         ),
         horizon=self._horizon(state, trajectory),
     )

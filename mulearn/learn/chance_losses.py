@@ -15,9 +15,10 @@ import jax.numpy as jnp
 import optax
 
 from mulearn.config import LearnConfig
-from mulearn.learn.board_losses import Imagined, was_explored
+from mulearn.learn.board_losses import Imagined
 from mulearn.learn.board_step import BoardLearner
 from mulearn.learn.losses import scale_gradient
+from mulearn.learn.targets import was_explored
 from mulearn.model.chance_networks import ChanceImaginer, straight_through
 from mulearn.model.support import Support
 from mulearn.types import Array, Targets, Trajectory
@@ -48,7 +49,10 @@ def imagine(
   # Chance answered a move of this game, and what it answered is known.
   answered = alive[:, :-1] * targets.value_mask[:, 1:]
   # Where the return ends before the move, it is the position's and not its own.
-  is_left_out = was_explored(seen, config.explored_below) | seen.truncated
+  explored = was_explored(
+      seen, share=config.explored_below, nats=config.explored_nats
+  )
+  is_left_out = explored | seen.truncated
   heeded = targets.value_mask[:, :-1] * ~is_left_out[:, :-1]
   latent = networks.represent(seen.observation[:, 0])
   latents, moves = [latent], []

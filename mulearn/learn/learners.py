@@ -191,12 +191,13 @@ def _check_games_of_others(config: Config) -> None:
     )
   data, channels = config.replay.data, config.model.channels
   reanalysed = config.replay.reanalysed_per_env_step
-  if kind == "sampled" and learn.explored_below and reanalysed:
+  below, nats = learn.explored_below, learn.explored_nats
+  if kind == "sampled" and (below or nats) and reanalysed:
     raise ValueError(
-        f"learn.explored_below is {learn.explored_below:g} and"
+        f"learn.explored_below is {below:g}, learn.explored_nats {nats:g} and"
         f" replay.reanalysed_per_env_step {reanalysed:g}, but model.kind is"
         " 'sampled': a new search draws other actions, beside which every move"
-        " looks explored. Set one of them to 0."
+        " looks explored. Set the first two to 0, or the last."
     )
   if kind == "sampled" and (data or channels or learn.teacher == "critic"):
     raise ValueError(

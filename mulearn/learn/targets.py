@@ -1,5 +1,6 @@
 """What the unrolled model is taught: n-step returns with care at every end."""
 
+import jax
 import jax.numpy as jnp
 
 from mulearn.types import Array, Targets, Trajectory
@@ -78,6 +79,36 @@ def corrected_horizon(age: Array, *, num_steps: int, steps: int) -> Array:
     Horizons, int32, in the shape of the age.
   """
   return jnp.clip(num_steps - age // steps, 1, num_steps)
+
+
+def was_explored(
+    trajectory: Trajectory, *, share: float = 0.0, nats: float = 0.0
+) -> Array:
+  """Whether a move was played although search advised against it, `[B, T]`.
+
+  Args:
+    trajectory: moves `[B, T]` with the policy that search made of K slots.
+    share: True where the policy has less of the move than this share of its
+      mode: unlikely moves, which may be as good as the likely one.
+    nats: True where search raised the move by so many nats less than the one
+      that it raised most. With Gumbel that is a difference of completed
+      Q-values, times the value scale and the visits (`search.value_scale`): the
+      move costs something, be it likely or not. 0 leaves either rule out.
+  """
+  action, actions = trajectory.action, trajectory.actions
+  if actions is None:
+    is_taken = jax.nn.one_hot(action, trajectory.policy.shape[-1])
+  else:
+    is_taken = jnp.all(actions == action[:, :, None], axis=-1)
+
+  def of_taken(x: Array) -> Array:
+    return jnp.sum(x * is_taken, axis=-1)
+
+  policy, raised = trajectory.policy, trajectory.improvement
+  found = of_taken(policy) < share * jnp.max(policy, axis=-1)
+  if nats:
+    found |= of_taken(raised) < jnp.max(raised, axis=-1) - nats
+  return found
 
 
 def make_targets(

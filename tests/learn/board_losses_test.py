@@ -163,19 +163,3 @@ def test_what_comes_after_the_end_does_not_count(
   ours, _ = _loss(config, networks, trajectory)
   theirs, _ = _loss(config, networks, other)
   np.testing.assert_allclose(ours, theirs, rtol=1e-6)
-
-
-def test_a_move_that_search_advised_against_was_explored():
-  policy = jnp.zeros((1, 3, 9)).at[..., 0].set(0.6).at[..., 1].set(0.4)
-  trajectory = _trajectory(
-      1, policy=policy, action=jnp.array([[0, 1, 2]])
-  )  # fmt: skip
-  found = board_losses.was_explored(trajectory, 0.5)
-  np.testing.assert_array_equal(found, [[False, False, True]])
-  found = board_losses.was_explored(trajectory, 0.9)
-  np.testing.assert_array_equal(found, [[False, True, True]])
-  assert not board_losses.was_explored(trajectory, 0.0).any()
-  shown = jnp.arange(9.0)[None, None, :, None] * jnp.ones((1, 3, 9, 2))
-  moved = trajectory.action[..., None] * jnp.ones(2)
-  sampled = trajectory._replace(actions=shown, action=moved)
-  np.testing.assert_array_equal(board_losses.was_explored(sampled, 0.9), found)

@@ -140,13 +140,20 @@ def test_an_afterstate_is_not_taught_by_returns_that_leave_its_move_out(
 ):
   explored = jnp.ones((1, LENGTH), jnp.int32)  # The policy is all for 0.
   cut = jnp.zeros((1, LENGTH), bool).at[0, 1].set(True)
-  for changes, bound, taught in (
-      ({}, 0.5, [1, 1]),
-      ({"action": explored}, 0.5, [0, 0]),
-      ({"action": explored}, 0.0, [1, 1]),
-      ({"truncated": cut}, 0.0, [1, 0]),
+  worse = jnp.zeros((1, LENGTH, 9)).at[..., 0].set(2.0)
+  for changes, rule, taught in (
+      ({}, {"explored_below": 0.5}, [1, 1]),
+      ({"action": explored}, {"explored_below": 0.5}, [0, 0]),
+      ({"action": explored}, {}, [1, 1]),
+      ({"action": explored, "improvement": worse}, {}, [1, 1]),
+      (
+          {"action": explored, "improvement": worse},
+          {"explored_nats": 1.0},
+          [0, 0],
+      ),
+      ({"truncated": cut}, {}, [1, 0]),
   ):
-    config = dataclasses.replace(learner.config, explored_below=bound)
+    config = dataclasses.replace(learner.config, **rule)
     found = dataclasses.replace(learner, config=config)
     _, mask = _terms(found, state.params, _coins(1, **changes)).terms[
         "after_value"

@@ -10,6 +10,7 @@ from mulearn.learn.targets import (
     corrected_horizon,
     make_targets,
     n_step_return,
+    was_explored,
 )
 from mulearn.types import Trajectory
 
@@ -311,3 +312,41 @@ def test_an_end_within_the_horizon_is_still_an_end():
         horizon=jnp.array([[horizon, horizon, horizon]]),
     )[0, 2]  # fmt: skip
     assert last == 4 + 16  # One reward or two: V_3 stands for what was cut.
+
+
+def _advised(policy, improvement, action):
+  """Moves beside what search says of four slots, `[1, T]`."""
+  moves = _moves(reward=[0.0] * len(action), value=[0.0] * len(action))
+  return moves._replace(
+      policy=jnp.array([policy]),
+      improvement=jnp.array([improvement]),
+      action=jnp.array([action]),
+  )
+
+
+def test_a_move_that_search_advised_against_was_explored():
+  moves = _advised(
+      [[0.6, 0.4, 0.0, 0.0]] * 3, [[0.0] * 4] * 3, action=[0, 1, 2]
+  )
+  found = was_explored(moves, share=0.5)
+  np.testing.assert_array_equal(found, [[False, False, True]])
+  found = was_explored(moves, share=0.9)
+  np.testing.assert_array_equal(found, [[False, True, True]])
+  assert not was_explored(moves).any()
+  shown = jnp.arange(4.0)[None, None, :, None] * jnp.ones((1, 3, 4, 2))
+  moved = moves.action[..., None] * jnp.ones(2)
+  sampled = moves._replace(actions=shown, action=moved)
+  np.testing.assert_array_equal(was_explored(sampled, share=0.9), found)
+
+
+def test_a_rare_move_that_costs_nothing_was_not_explored():
+  moves = _advised(
+      [[0.8, 0.1, 0.1, 0.0]] * 3,
+      [[0.2, 0.2, -2.0, 0.0]] * 3,  # The last slot is invalid: 0.
+      action=[0, 1, 2],
+  )
+  found = was_explored(moves, nats=1.0)
+  np.testing.assert_array_equal(found, [[False, False, True]])
+  both = was_explored(moves, share=0.5, nats=1.0)
+  np.testing.assert_array_equal(both, [[False, True, True]])
+  assert not was_explored(moves, nats=3.0).any()
