@@ -85,7 +85,7 @@ def evaluate(
     ValueError: there is nothing to predict.
   """
   dicts = [{"text": e} if isinstance(e, str) else e for e in examples]
-  encoded = [text_data.encode(model.tokenizer, example) for example in dicts]
+  encoded = [e for d in dicts for e in text_data.encode(model.tokenizer, d)]
   return of_rows(model.params, text_data.pack(encoded, length), batch_size)
 
 

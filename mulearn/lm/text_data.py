@@ -105,18 +105,25 @@ def load(
   """
   examples = read(path, split)
   share = range(jax.process_index(), len(examples), jax.process_count())
-  return pack((encode(tokenizer, examples[i]) for i in share), length)
+  return pack(
+      (part for i in share for part in encode(tokenizer, examples[i])), length
+  )
 
 
-def encode(tokenizer: Tokenizer, example: Mapping[str, Any]) -> Encoded:
+def encode(tokenizer: Tokenizer, example: Mapping[str, Any]) -> list[Encoded]:
   """Tokenises an example and marks what is to be learnt of it.
 
   Args:
     tokenizer: of the model.
     example: see the module.
 
+  Returns:
+    One, or of a conversation whose earlier turns the model's template writes
+    in another way once they are past (Qwen 3 drops their thoughts) one a turn.
+
   Raises:
-    ValueError: it has none of the forms.
+    ValueError: it has none of the forms, or the template does not go on from
+      where it asks for an answer.
   """
   if "messages" in example:
     return _encode_messages(tokenizer, example["messages"])
@@ -136,23 +143,36 @@ def encode(tokenizer: Tokenizer, example: Mapping[str, Any]) -> Encoded:
   start = tokenizer.start_ids + tokenizer.encode(before)
   start = start or [tokenizer.start_id]
   end = tokenizer.encode(after) + [tokenizer.end_id]
-  return Encoded(start + end, [False] * len(start) + [True] * len(end))
+  return [Encoded(start + end, [False] * len(start) + [True] * len(end))]
 
 
 def _encode_messages(
     tokenizer: Tokenizer, messages: Sequence[Mapping[str, str]]
-) -> Encoded:
+) -> list[Encoded]:
   """Marks what the assistant says, the end of its turns included."""
-  tokens: list[int] = []
-  learnt: list[bool] = []
+  found: list[Encoded] = []
   for i, message in enumerate(messages):
     if message["role"] != "assistant":
       continue
-    start = len(tokenizer.chat(messages[:i]))
-    tokens = tokenizer.chat(messages[: i + 1], answer=False)
-    learnt += [False] * (start - len(learnt))
-    learnt += [True] * (len(tokens) - start)
-  return Encoded(tokens, learnt)
+    asked = tokenizer.render(messages[:i])
+    said = tokenizer.render(messages[: i + 1], answer=False)
+    if not said.startswith(asked):
+      raise ValueError(
+          "the chat template asks for an answer with"
+          f" {asked[-40:]!r}, which is not how it writes one: what is to be"
+          " learnt of messages is not known. Give prompt and completion."
+      )
+    tokens = tokenizer.encode(said, special=True)
+    # Where the answer begins may be in the middle of a token.
+    start = len(
+        os.path.commonprefix([tokenizer.encode(asked, special=True), tokens])
+    )
+    learnt: list[bool] = []
+    if found and tokens[: len(found[-1].tokens)] == found[-1].tokens:
+      learnt = found.pop().learnt
+    learnt = learnt + [False] * (start - len(learnt))
+    found.append(Encoded(tokens, learnt + [True] * (len(tokens) - start)))
+  return found
 
 
 def pack(examples: Iterable[Encoded], length: int) -> Rows:
@@ -173,25 +193,17 @@ def pack(examples: Iterable[Encoded], length: int) -> Rows:
   free: list[int] = []
   for part in _parts(examples, length):
     size = len(part.tokens) - 1
-    first = max(0, len(rows) - _OPEN_ROWS)
-    for row in range(first, len(rows) + 1):
-      if row == len(rows):
-        rows.append([])
-        free.append(length)
-      if size <= free[row]:
-        rows[row].append(part)
-        free[row] -= size
-        break
+    open_rows = range(max(0, len(rows) - _OPEN_ROWS), len(rows))
+    row = next((r for r in open_rows if size <= free[r]), len(rows))
+    if row == len(rows):
+      rows.append([])
+      free.append(length)
+    rows[row].append(part)
+    free[row] -= size
   if not rows:
     raise ValueError("there is nothing to learn in the examples.")
-  shape = (len(rows), length)
-  packed = Rows(
-      np.zeros(shape, np.int32),
-      np.zeros(shape, np.int32),
-      np.zeros(shape, np.float32),
-      np.zeros(shape, np.int32),
-      np.zeros(shape, np.int32),
-  )
+  packed = Rows(*np.zeros((5, len(rows), length), np.int32))
+  packed = packed._replace(weights=packed.weights.astype(np.float32))
   for b, row in enumerate(rows):
     offset = 0
     for number, part in enumerate(row, 1):
@@ -216,19 +228,6 @@ def _parts(examples: Iterable[Encoded], length: int) -> Iterator[Encoded]:
         yield Encoded(tokens[part], learnt[part])
 
 
-class _Source:
-  """Rows one by one, for Grain."""
-
-  def __init__(self, rows: Rows):
-    self._rows = rows
-
-  def __len__(self) -> int:
-    return len(self._rows.tokens)
-
-  def __getitem__(self, index: int) -> Rows:
-    return Rows(*(field[index] for field in self._rows))
-
-
 def batches(rows: Rows, batch_size: int, seed: int) -> grain.IterDataset[Rows]:
   """Streams batches for ever, each pass over the rows in another order.
 
@@ -241,10 +240,11 @@ def batches(rows: Rows, batch_size: int, seed: int) -> grain.IterDataset[Rows]:
     seed: decides the orders.
   """
   dataset = (
-      grain.MapDataset.source(_Source(rows))
+      grain.MapDataset.range(len(rows.tokens))
       .seed(seed)
       .shuffle()
       .repeat()
+      .map(lambda i: Rows(*(field[i] for field in rows)))
       .batch(batch_size, drop_remainder=True)
   )
   # The rows are in memory: threads would only contend for the interpreter.

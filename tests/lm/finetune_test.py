@@ -26,7 +26,7 @@ def rows(tiny):
       {"prompt": f"{i} > ", "completion": "put the sock in the box"}
       for i in range(8)
   ]
-  encoded = [text_data.encode(tiny.tokenizer, e) for e in examples]
+  (encoded,) = zip(*(text_data.encode(tiny.tokenizer, e) for e in examples))
   return text_data.pack(encoded, CONFIG.length)
 
 

@@ -16,7 +16,7 @@ def rows_of(model, length):
       {"prompt": context, "completion": answer + "\n"}
       for context, answer in zip(CONTEXTS, ANSWERS)
   ]
-  encoded = [text_data.encode(model.tokenizer, e) for e in examples]
+  (encoded,) = zip(*(text_data.encode(model.tokenizer, e) for e in examples))
   # A scorer puts the separator before a context, and ends at the boundary.
   start = [model.tokenizer.start_id]
   encoded = [

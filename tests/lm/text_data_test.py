@@ -23,33 +23,61 @@ def learnt_text(tokenizer, encoded):
 
 def test_what_is_learnt(tiny):
   tokenizer = tiny.tokenizer
-  text = text_data.encode(tokenizer, {"text": "put it"})
+  (text,) = text_data.encode(tokenizer, {"text": "put it"})
   assert text.tokens[0] == tokenizer.start_id and not text.learnt[0]
   assert learnt_text(tokenizer, text) == "put it<|endoftext|>"
   pair = {"prompt": "go", "completion": " north"}
-  encoded = text_data.encode(tokenizer, pair)
+  (encoded,) = text_data.encode(tokenizer, pair)
   assert learnt_text(tokenizer, encoded) == " north<|endoftext|>"
   assert tokenizer.decode(encoded.tokens) == "go north<|endoftext|>"
   # As TFDS reads texts back.
-  assert encoded == text_data.encode(
+  assert [encoded] == text_data.encode(
       tokenizer, {"prompt": b"go", "completion": b" north"}
   )
 
 
+MESSAGES = [
+    {"role": "user", "content": "go"},
+    {"role": "assistant", "content": "yes"},
+    {"role": "user", "content": "put"},
+    {"role": "assistant", "content": "no"},
+    {"role": "user", "content": "never read"},
+]
+
+
+def with_template(tiny, template):
+  values = json.loads(tiny.tokenizer.to_json()) | {"chat_template": template}
+  return Tokenizer.from_json(json.dumps(values))
+
+
 def test_only_what_the_assistant_says_is_learnt(tiny):
-  values = json.loads(tiny.tokenizer.to_json()) | {"chat_template": TEMPLATE}
-  tokenizer = Tokenizer.from_json(json.dumps(values))
-  messages = [
-      {"role": "user", "content": "go"},
-      {"role": "assistant", "content": "yes"},
-      {"role": "user", "content": "put"},
-      {"role": "assistant", "content": "no"},
-      {"role": "user", "content": "never read"},
-  ]
-  encoded = text_data.encode(tokenizer, {"messages": messages})
+  tokenizer = with_template(tiny, TEMPLATE)
+  (encoded,) = text_data.encode(tokenizer, {"messages": MESSAGES})
   assert learnt_text(tokenizer, encoded) == "yes<|im_end|>no<|im_end|>"
   assert len(encoded.tokens) == len(encoded.learnt)
   assert "never" not in tokenizer.decode(encoded.tokens)
+
+
+def test_turns_that_are_written_in_another_way_once_past(tiny):
+  thinks = TEMPLATE.replace(
+      "{{ m.content }}",
+      "{% if loop.last and m.role == 'assistant' %}<hm>{% endif %}"
+      "{{ m.content }}",
+  )
+  tokenizer = with_template(tiny, thinks)
+  first, second = text_data.encode(tokenizer, {"messages": MESSAGES})
+  assert tokenizer.decode(first.tokens) == "u:go<|im_end|>a:<hm>yes<|im_end|>"
+  assert learnt_text(tokenizer, first) == "<hm>yes<|im_end|>"
+  assert tokenizer.decode(second.tokens).startswith(
+      "u:go<|im_end|>a:yes<|im_end|>u:put"
+  )
+  assert learnt_text(tokenizer, second) == "<hm>no<|im_end|>"
+
+
+def test_an_answer_that_is_not_what_was_asked_for(tiny):
+  tokenizer = with_template(tiny, TEMPLATE.replace("}a:{%", "}assistant:{%"))
+  with pytest.raises(ValueError, match="'.*assistant:', which is not how"):
+    text_data.encode(tokenizer, {"messages": MESSAGES})
 
 
 def test_rows_by_hand():
@@ -148,7 +176,8 @@ def test_a_tfds_dataset(tmp_path, tiny):
   builder.download_and_prepare()
   examples = text_data.read(builder.data_path)
   found = {
-      learnt_text(tiny.tokenizer, text_data.encode(tiny.tokenizer, e))
+      learnt_text(tiny.tokenizer, encoded)
       for e in examples
+      for encoded in text_data.encode(tiny.tokenizer, e)
   }
   assert found == {"go<|endoftext|>", "put<|endoftext|>"}
