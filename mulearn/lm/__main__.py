@@ -23,6 +23,7 @@ command continues.
 import argparse
 from collections.abc import Sequence
 import dataclasses
+import functools
 import inspect
 import pathlib
 import re
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
   options = _parser(arguments[:1]).parse_args(arguments)
   try:
     options.run(options)
-  except (lm.WeightsError, CheckpointError, ValueError) as error:
+  except (lm.WeightsError, CheckpointError, ValueError, OSError) as error:
     print(f"error: {error}", file=sys.stderr)
     return 1
   return 0
@@ -213,8 +214,10 @@ def _convert(options: argparse.Namespace) -> None:
 
 def _finetune(options: argparse.Namespace) -> None:
   from mulearn.lm import finetune, rules, text_data
+  from mulearn.parallel import hosts
   from mulearn.parallel import mesh as mesh_lib
 
+  hosts.join()
   names = [field.name for field in dataclasses.fields(finetune.FinetuneConfig)]
   config = finetune.FinetuneConfig(**{n: getattr(options, n) for n in names})
   mesh = mesh_lib.make_mesh(fsdp=config.mesh_fsdp, model=config.mesh_model)
@@ -223,12 +226,11 @@ def _finetune(options: argparse.Namespace) -> None:
       dtype=options.dtype,
       sharding=lambda name, shape: rules.sharding(name, shape, mesh),
   )
-  data, valid = (
-      path and text_data.load(path, split, model.tokenizer, config.length)
-      for path, split in (
-          (options.data, "train"), (options.valid, "validation"),
-      )
-  )  # fmt: skip
+  read = functools.partial(
+      text_data.load, tokenizer=model.tokenizer, length=config.length
+  )
+  data = read(options.data, "train")
+  valid = options.valid and read(options.valid, "validation", shared=False)
   done = finetune.train(model, data, config, options.workdir, valid, mesh)
   if done.step < config.num_steps:
     print(f"Saved at step {done.step}. The same command continues.")

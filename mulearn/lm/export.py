@@ -46,7 +46,8 @@ def export(
         directory / name, shapes, _host_arrays(model, part), jnp.dtype(dtype)
     )
   # One that is left from before would be believed.
-  (directory / hugging_face.INDEX).unlink(missing_ok=True)
+  for name in (hugging_face.INDEX, hugging_face.TEMPLATE):
+    (directory / name).unlink(missing_ok=True)
   if len(files) > 1:
     sizes = [math.prod(a.shape) for part in files for a in part.values()]
     total = {"total_size": sum(sizes) * jnp.dtype(dtype).itemsize}
@@ -56,7 +57,7 @@ def export(
   fields = hugging_face_config.to_fields(model.config)
   fields |= {"dtype": dtype, "eos_token_id": tokenizer.stop_id}
   _write(directory / "config.json", fields)
-  (directory / "tokenizer.json").write_text(_backend(tokenizer))
+  (directory / "tokenizer.json").write_text(_backend(tokenizer), "utf-8")
   settings = {"tokenizer_class": "PreTrainedTokenizerFast"}
   settings |= tokenizer.chat_tokens
   if tokenizer.chat_template:

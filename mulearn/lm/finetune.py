@@ -17,7 +17,8 @@ from mulearn.lm import lora, perplexity, text_data
 from mulearn.lm.model import LanguageModel
 from mulearn.lm.text_data import Rows
 from mulearn.lm.train_step import FinetuneConfig, Run
-from mulearn.metrics import JsonLinesWriter
+from mulearn.metrics import JsonLinesWriter, MultiWriter
+from mulearn.parallel import hosts
 from mulearn.parallel import mesh as mesh_lib
 from mulearn.progress import Progress
 
@@ -51,7 +52,7 @@ def train(
     rows: this process's share of the data, from `text_data.pack`.
     config: the run.
     workdir: where checkpoints and `metrics.jsonl` go.
-    valid: rows to evaluate on, or None.
+    valid: rows to evaluate on, the same in every process; or None.
     mesh: the devices; None arranges all of them as the config says.
 
   Returns:
@@ -80,12 +81,12 @@ def train(
     host = {"identity": identity, "stream": stream.get_state()}
     checkpointer.save(step, state, host)
 
-  writer = _Metrics(workdir, step)
+  writer = _writer(workdir, step)
   with (
       SignalGuard() as guard,
       Progress("fine-tuning", config.num_steps) as progress,
   ):
-    while step < config.num_steps and not guard.stop:
+    while step < config.num_steps and not any(hosts.any_of([guard.stop])):
       state, metrics = run.step(state, run.frozen, _place(next(stream), mesh))
       step += 1
       losses.append(float(metrics["loss"]))
@@ -121,6 +122,15 @@ def _local_batch(config: FinetuneConfig, rows: Rows, mesh: Mesh) -> int:
   return local
 
 
+def _writer(workdir: str | os.PathLike[str], step: int) -> MultiWriter:
+  if not hosts.is_leader():
+    return MultiWriter([])
+  path = pathlib.Path(workdir) / "metrics.jsonl"
+  return MultiWriter(
+      [JsonLinesWriter(path, keep=lambda line: line["step"] <= step)]
+  )
+
+
 def _place(rows: Rows, mesh: Mesh) -> Rows:
   """Spreads this process's rows over its devices."""
   sharding = mesh_lib.data_sharding(mesh)
@@ -150,19 +160,3 @@ def _check_identity(
         f"{workdir} holds another run: {'; '.join(different)}. Run the same"
         " command as before, or choose another --workdir."
     )
-
-
-class _Metrics:
-  """Writes `metrics.jsonl`, in the first process only."""
-
-  def __init__(self, workdir: str | os.PathLike[str], step: int):
-    self._writer = None
-    if jax.process_index() == 0:
-      self._writer = JsonLinesWriter(
-          pathlib.Path(workdir) / "metrics.jsonl",
-          keep=lambda line: line["step"] <= step,
-      )
-
-  def write(self, step: int, values: Mapping[str, Any]) -> None:
-    if self._writer is not None:
-      self._writer.write(step, values)

@@ -91,7 +91,7 @@ def generate(
       top_k=top_k if chosen else 0,
   )
   keys = _row_keys(rng_key, ids)
-  _check_lengths(model, ids, max_new_tokens)
+  _check_prompts(model, ids, max_new_tokens)
   # Rows of like length share a batch: little is computed for padding.
   order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
   for start in range(0, len(order), _MAX_BATCH):
@@ -108,9 +108,16 @@ def _tokens(model: LanguageModel, prompt: Any) -> list[int]:
   return ids or [model.tokenizer.end_id]
 
 
-def _check_lengths(
+def _check_prompts(
     model: LanguageModel, ids: Sequence[Sequence[int]], num_new: int
 ) -> None:
+  size = model.config.vocab_size
+  wrong = [i for row in ids for i in row if not 0 <= i < size]
+  if wrong:
+    raise ValueError(
+        f"a prompt holds token {wrong[0]}, but {model.name} knows {size}; encode"
+        " it with this model's tokenizer."
+    )
   longest = max(map(len, ids), default=0)
   if longest + num_new > model.config.context_length:
     raise ValueError(
@@ -165,17 +172,15 @@ def _run(
   state = prefill(
       decoder, tokens, lengths, rng_keys, done, *choice, _round_up(num_new)
   )
-  told, limit = 0, 1
+  told, step = 0, 1
   while True:
-    limit = min(limit + at_once, num_new) if at_once > 1 else limit
-    state = decode(decoder, state, limit, *choice)
-    step, done = int(state.step), np.array(state.done)
-    chosen = np.asarray(state.chosen)
+    if told or at_once > 1:  # A stream tells of the first token at once.
+      state = decode(decoder, state, min(step + at_once, num_new), *choice)
+      step = int(state.step)
+    done, chosen = np.array(state.done), np.asarray(state.chosen)
     for b, row in enumerate(rows):
       row.extend(chosen[b, told:step], ends, step == num_new)
       done[b] = row.finished
-    told = step
     if step >= num_new or done.all():
       return
-    state = state._replace(done=done)
-    limit = min(step + at_once, num_new)
+    told, state = step, state._replace(done=done)

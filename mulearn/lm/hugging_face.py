@@ -1,6 +1,6 @@
 """Hugging Face directories: config.json, safetensors, tokenizer.json."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import functools
 import json
 import pathlib
@@ -16,6 +16,7 @@ from mulearn.lm.tokenizer import Tokenizer
 from mulearn.lm.weights import Checkpoint, select
 
 INDEX = "model.safetensors.index.json"
+TEMPLATE = "chat_template.jinja"
 _NAMES = {
     "attention_norm.scale": "input_layernorm",
     "attention.q": "self_attn.q_proj",
@@ -53,16 +54,20 @@ def read(directory: pathlib.Path) -> Checkpoint:
   fields = read_json(directory / "config.json")
   settings_path = directory / "tokenizer_config.json"
   settings = read_json(settings_path) if settings_path.exists() else {}
-  template = directory / "chat_template.jinja"
-  if template.exists():
-    settings["chat_template"] = template.read_text()
   tensors = _tensors(directory)
   try:
     config = hugging_face_config.from_fields(fields)
     eos_id = fields.get("eos_token_id")
     eos_id = eos_id[0] if isinstance(eos_id, list) and eos_id else eos_id
-    backend = (directory / "tokenizer.json").read_text()
+    template = directory / TEMPLATE
+    if template.exists():
+      settings["chat_template"] = template.read_text("utf-8")
+    backend = (directory / "tokenizer.json").read_text("utf-8")
     tokenizer = Tokenizer.from_files(backend, settings, eos_id)
+    beyond = [i for i in tokenizer.special_ids if i >= config.vocab_size]
+    if beyond and tokenizer.vocab_size == config.vocab_size + len(beyond):
+      backend = _without(backend, beyond)
+      tokenizer = Tokenizer.from_files(backend, settings, eos_id)
   except KeyError as error:
     raise WeightsError(
         f"{directory / 'config.json'} lacks {error}: it is damaged or not that"
@@ -91,10 +96,22 @@ def read(directory: pathlib.Path) -> Checkpoint:
   )
 
 
+def _without(backend: str, ids: Sequence[int]) -> str:
+  """Returns a tokenizer.json without some control tokens.
+
+  Gemma's decoders for text come with a tokenizer that knows one for pictures,
+  which they have no embedding of.
+  """
+  fields = json.loads(backend)
+  added = fields["added_tokens"]
+  fields["added_tokens"] = [token for token in added if token["id"] not in ids]
+  return json.dumps(fields, ensure_ascii=False)
+
+
 def read_json(path: pathlib.Path) -> dict[str, Any]:
   """Reads a file that holds a JSON object, or raises `WeightsError`."""
   try:
-    found = json.loads(path.read_text())
+    found = json.loads(path.read_text("utf-8"))
   except (OSError, ValueError, RecursionError) as error:
     raise WeightsError(f"cannot read {path}: {error}.") from error
   if not isinstance(found, dict):

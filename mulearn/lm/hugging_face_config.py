@@ -117,7 +117,8 @@ def _number(
       raise KeyError(name)
     value = default
   allowed = int if kind is int else (int, float)
-  if not isinstance(value, allowed) or isinstance(value, bool) or value <= 0:
+  is_number = isinstance(value, allowed) and not isinstance(value, bool)
+  if not is_number or not 0 < value < math.inf:
     raise ValueError(f"{name} is {value!r}, expected a positive number.")
   return kind(value)
 
@@ -165,8 +166,11 @@ def _pattern(fields: Mapping[str, Any]) -> int:
     return _number(fields, "sliding_window_pattern", default=6)
   places = [i for i, kind in enumerate(kinds) if kind == "full_attention"]
   pattern = places[0] + 1 if places else len(kinds) + 1
-  if places != list(range(pattern - 1, len(kinds), pattern)):
-    raise ValueError(f"layer_types {kinds} is not a regular pattern.")
+  count = _number(fields, "num_hidden_layers")
+  if len(kinds) != count or places != list(range(pattern - 1, count, pattern)):
+    raise ValueError(
+        f"layer_types {kinds} is not a regular pattern of {count} layers."
+    )
   return pattern
 
 

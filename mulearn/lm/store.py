@@ -83,7 +83,7 @@ def read(
     WeightsError: the directory is damaged.
   """
   path = path.absolute()
-  try:
+  with _named_if_damaged(path):
     text = (path / _DESCRIPTION).read_text()
     record = json.loads(text)
     checksum = record.pop("checksum")
@@ -91,28 +91,23 @@ def read(
       raise ValueError("the description fails its checksum")
     config = DecoderConfig(**record["config"])
     tokenizer = Tokenizer.from_json(record["tokenizer"])
-    wanted = {}
-    for name, shape in weights.parameter_shapes(config).items():
-      if sharding is None:
-        wanted[name] = np.empty(shape, record["dtypes"][name])
-      else:
-        wanted[name] = jax.ShapeDtypeStruct(
-            shape,
-            weights.array_dtype(shape, dtype),
-            sharding=sharding(name, shape),
+    shapes = weights.parameter_shapes(config)
+  places = sharding and {n: sharding(n, shape) for n, shape in shapes.items()}
+  with _named_if_damaged(path):
+    wanted = {
+        name: jax.ShapeDtypeStruct(
+            shape, weights.array_dtype(shape, dtype), sharding=places[name]
         )
+        if places
+        else np.empty(shape, record["dtypes"][name])
+        for name, shape in shapes.items()
+    }
     with _orbax():
       arrays = ocp.load(path / "arrays", wanted)
     if sharding is None:
       for name, array in arrays.items():
         if record["checksums"][name] not in (None, zlib.crc32(array)):
           raise ValueError(f"array {name!r} fails its checksum")
-  # Whatever a damaged directory provokes, the remedy is the same.
-  except Exception as error:
-    raise WeightsError(
-        f"the saved model {path} is damaged ({type(error).__name__}: {error})."
-        " Save or convert it again."
-    ) from error
 
   def make(name: str, shape: tuple[int, ...]) -> Array:
     if sharding is not None:
@@ -120,6 +115,18 @@ def read(
     return jax.numpy.asarray(arrays[name], weights.array_dtype(shape, dtype))
 
   return config, tokenizer, make, hashlib.sha256(text.encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def _named_if_damaged(path: pathlib.Path) -> Iterator[None]:
+  """Whatever a damaged directory provokes, the remedy is the same."""
+  try:
+    yield
+  except Exception as error:
+    raise WeightsError(
+        f"the saved model {path} is damaged ({type(error).__name__}: {error})."
+        " Save or convert it again."
+    ) from error
 
 
 @contextlib.contextmanager

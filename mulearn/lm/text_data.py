@@ -91,20 +91,25 @@ def load(
     split: str,
     tokenizer: Tokenizer,
     length: int,
+    *,
+    shared: bool = True,
 ) -> Rows:
-  """Reads, tokenises and packs this process's share of some examples.
+  """Reads, tokenises and packs some examples.
 
   Args:
     path: see `read`.
     split: see `read`.
     tokenizer: of the model.
     length: tokens of a row.
+    shared: whether each process takes its share of the examples, as training
+      does, or all of them.
 
   Returns:
     The rows.
   """
   examples = read(path, split)
-  share = range(jax.process_index(), len(examples), jax.process_count())
+  first, step = (jax.process_index(), jax.process_count()) if shared else (0, 1)
+  share = range(first, len(examples), step)
   return pack(
       (part for i in share for part in encode(tokenizer, examples[i])), length
   )
@@ -125,12 +130,9 @@ def encode(tokenizer: Tokenizer, example: Mapping[str, Any]) -> list[Encoded]:
     ValueError: it has none of the forms, or the template does not go on from
       where it asks for an answer.
   """
-  if "messages" in example:
-    return _encode_messages(tokenizer, example["messages"])
-  fields = {
-      name: value.decode() if isinstance(value, bytes) else value
-      for name, value in example.items()
-  }
+  fields = _plain(example)
+  if "messages" in fields:
+    return _encode_messages(tokenizer, fields["messages"])
   if "text" in fields:
     before, after = "", fields["text"]
   elif "prompt" in fields and "completion" in fields:
@@ -144,6 +146,20 @@ def encode(tokenizer: Tokenizer, example: Mapping[str, Any]) -> list[Encoded]:
   start = start or [tokenizer.start_id]
   end = tokenizer.encode(after) + [tokenizer.end_id]
   return [Encoded(start + end, [False] * len(start) + [True] * len(end))]
+
+
+def _plain(value: Any) -> Any:
+  """Turns what TFDS reads back into what JSON would have held."""
+  if isinstance(value, bytes):
+    return value.decode()
+  if isinstance(value, Mapping):
+    value = {name: _plain(part) for name, part in value.items()}
+    if isinstance(value.get("messages"), dict):  # A sequence of dicts.
+      rows = zip(*value["messages"].values())
+      value["messages"] = [dict(zip(value["messages"], row)) for row in rows]
+    return value
+  is_sequence = isinstance(value, (list, tuple, np.ndarray))
+  return [_plain(part) for part in value] if is_sequence else value
 
 
 def _encode_messages(

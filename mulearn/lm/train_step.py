@@ -63,6 +63,12 @@ class FinetuneConfig:
   save_every: int = 100
   eval_every: int = 100
 
+  def __post_init__(self):
+    counts = "num_steps batch_size length save_every eval_every".split()
+    for name in counts:
+      if getattr(self, name) < 1:
+        raise ValueError(f"{name}={getattr(self, name)}; give 1 or more.")
+
 
 class State(NamedTuple):
   """What a step changes.

@@ -188,7 +188,9 @@ def from_gguf(metadata: Mapping[str, Any]) -> Tokenizer:
   eos_id = int(field("eos_token_id"))
   bos_id = field("bos_token_id", None)
   names = {"bos_token": bos_id, "eos_token": eos_id}
-  starts = bos_id is not None and field("add_bos_token", kind == "llama")
+  # What a file leaves unsaid, llama.cpp knows of the rule.
+  usual = kind == "llama" or field("pre", "") == "llama-bpe"
+  starts = bos_id is not None and field("add_bos_token", usual)
   if starts and 0 <= bos_id < len(tokens):
     # Ours never asks for it; it is for those who read what is exported.
     built.post_processor = processors.TemplateProcessing(

@@ -107,6 +107,12 @@ def test_batches_that_do_not_fit(tiny, rows, tmp_path):
     train(tiny, rows, tmp_path, batch_size=64)
 
 
+@pytest.mark.parametrize("name", ["num_steps", "save_every", "eval_every"])
+def test_counts_begin_at_one(name):
+  with pytest.raises(ValueError, match=f"{name}=0; give 1 or more"):
+    dataclasses.replace(CONFIG, **{name: 0})
+
+
 _BOTH_MESHES = """
 import sys
 import jax, numpy as np

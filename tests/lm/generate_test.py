@@ -1,6 +1,7 @@
 """Cached decoding against full passes, and what changes nothing."""
 
 import dataclasses
+import importlib
 
 import jax
 import numpy as np
@@ -10,6 +11,8 @@ from mulearn import lm
 from mulearn.lm import continuation, decoder
 from mulearn.lm.generate import generate
 
+# `lm` gives the name to the function.
+generate_lib = importlib.import_module("mulearn.lm.generate")
 PROMPTS = ["go", "put the sock", "a", "in the kitchen there is\n"]
 
 
@@ -130,6 +133,19 @@ def test_stop_strings_and_streams(tiny):
   assert whole[:end].startswith(tiny.tokenizer.decode(ids))
 
 
+def test_stops_are_looked_for_every_eight_tokens(tiny, monkeypatch):
+  limits, decode = [], generate_lib.decode
+
+  def count(decoder, state, limit, *choice):
+    limits.append(limit)
+    return decode(decoder, state, limit, *choice)
+
+  monkeypatch.setattr(generate_lib, "decode", count)
+  settings = dict(max_new_tokens=30, stop_ids=(), stop=["no such text"])
+  generate(tiny, ["go"], **settings)
+  assert limits == [9, 17, 25, 30]
+
+
 def test_a_stream_tells_only_what_is_certain(tiny):
   told = []
   row = continuation.Continuation(
@@ -150,6 +166,8 @@ def test_wrong_arguments(tiny):
     generate(tiny, ["x"], max_new_tokens=0)
   with pytest.raises(ValueError, match="stop string is empty"):
     generate(tiny, ["x"], stop=[""])
+  with pytest.raises(ValueError, match="token 261, but .* knows 261"):
+    generate(tiny, [[3, 261]])
 
 
 def test_the_real_model_knows_a_capital(smollm2):

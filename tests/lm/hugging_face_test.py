@@ -129,6 +129,22 @@ def test_tokenizer(directory):
   assert ids == [256] + tokenizer.encode("user: hi\n")
 
 
+def test_a_control_token_that_is_not_embedded(tmp_path):
+  target = copy(DATA / "gemma3", tmp_path, {})
+  fields = json.loads((target / "tokenizer.json").read_text())
+  end = fields["added_tokens"][-1]
+  fields["added_tokens"].append(end | {"id": 258, "content": "<picture>"})
+  (target / "tokenizer.json").write_text(json.dumps(fields))
+  tokenizer = lm.load(target).tokenizer
+  assert tokenizer.vocab_size == 258 and tokenizer.special_ids == [256, 257]
+  text = "a<picture></s>"
+  assert tokenizer.decode(tokenizer.encode(text, special=True)) == text
+  fields["added_tokens"][-1]["special"] = False
+  (target / "tokenizer.json").write_text(json.dumps(fields))
+  with pytest.raises(lm.WeightsError, match="259 tokens but only 258"):
+    lm.load(target)
+
+
 def test_the_decoder_inside_a_multimodal_model(tmp_path):
   source = DATA / "gemma3"
   fields = json.loads((source / "config.json").read_text())
@@ -162,6 +178,7 @@ def join(path, header, body):
         ({"model_type": "mamba"}, "mamba"),
         ({"hidden_size": "16"}, "hidden_size is '16'"),
         ({"hidden_size": None}, "lacks 'hidden_size'"),
+        ({"rms_norm_eps": float("nan")}, "rms_norm_eps is nan"),
         ({"num_hidden_layers": 10**9}, "layers"),
         ({"num_hidden_layers": 3}, "layers.2"),
         ({"num_hidden_layers": 1}, "family does not know"),
@@ -192,6 +209,20 @@ def test_a_missing_file_is_named(missing, message, tmp_path):
   target = copy(DATA / "llama3", tmp_path, {})
   (target / missing).unlink()
   with pytest.raises(lm.WeightsError, match=message):
+    lm.load(target)
+
+
+def test_kinds_of_layers_are_as_many_as_layers(tmp_path):
+  kinds = ["sliding_attention"] * 9
+  target = copy(DATA / "gemma3", tmp_path, {"layer_types": kinds})
+  with pytest.raises(lm.WeightsError, match="not a regular pattern of"):
+    lm.load(target)
+
+
+def test_a_template_that_cannot_be_read(tmp_path):
+  target = copy(DATA / "llama3", tmp_path, {})
+  (target / "chat_template.jinja").write_bytes(b"\xff")
+  with pytest.raises(lm.WeightsError, match="decode byte 0xff"):
     lm.load(target)
 
 

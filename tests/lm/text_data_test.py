@@ -153,6 +153,17 @@ def test_files(tmp_path, tiny):
     text_data.pack([], 8)
 
 
+def test_messages_as_tfds_reads_them_back(tiny):
+  tokenizer = with_template(tiny, TEMPLATE)
+  read = {
+      name: np.array([m[name].encode() for m in MESSAGES], object)
+      for name in ("role", "content")
+  }
+  assert text_data.encode(tokenizer, {"messages": read}) == text_data.encode(
+      tokenizer, {"messages": MESSAGES}
+  )
+
+
 class Texts(tfds.core.GeneratorBasedBuilder):
   """Two texts."""
 

@@ -91,6 +91,8 @@ def with_template(tiny, template):
         "{{ raise_exception('roles must alternate') }}",
         "{% nonsense %}",
         "{{ messages[0] + 1 }}",
+        "{{ 1 // 0 }}",
+        "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
     ],
 )
 def test_a_template_can_do_nothing_but_write(tiny, template):

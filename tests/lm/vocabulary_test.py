@@ -135,6 +135,14 @@ def test_what_is_wrong_is_named(changes, message):
     byte_level(changes={"add_bos_token": True} | changes)
 
 
+def test_llama_3_begins_even_where_its_file_does_not_say_so():
+  changes = {"bos_token_id": 0}
+  assert byte_level("llama-bpe", changes=changes).start_ids == [0]
+  changes["add_bos_token"] = False
+  assert byte_level("llama-bpe", changes=changes).start_ids == []
+  assert byte_level("qwen2", changes={"bos_token_id": 0}).start_ids == []
+
+
 def test_wrong_scores_are_named():
   with pytest.raises(ValueError, match="scores' has 1 entries"):
     sentence_pieces(scores=[1.0])
