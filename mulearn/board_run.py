@@ -39,7 +39,8 @@ class BoardRun:
 
   Attributes:
     config: of the run.
-    agent: plans with the newest parameters.
+    agent: plans with the parameters that search: the newest, or their average
+      (`learn.target_decay`).
     state: of the optimiser.
     memory: of the replay.
     lanes: the games being played.
@@ -256,9 +257,8 @@ def _per_round(
 
 def replay_of(config: Config, num_shards: int = 1) -> Replay:
   """The replay of a run, or the part of it that one of several shards keeps."""
-  length = config.learn.unroll_steps + config.learn.td_steps + 1
   parts = buffer.split(config.replay, config.env.num_lanes, num_shards)
-  return make_replay(*parts, length)
+  return make_replay(*parts, buffer.sequence_length(config.learn))
 
 
 def learner_of(config: Config) -> BoardLearner:
@@ -336,18 +336,18 @@ def program_of(
         f" a multiple of {num_shards}."
     )
   return board_round.Program(
-      BoardSettings.from_config(config),
-      config.self_play,
-      config.search.num_simulations,
-      config.env.step_limit,
-      replay_of(config, num_shards),
-      num_updates,
-      num_reanalysed // num_shards,
-      mesh,
-      num_shards // mesh.shape["data"],
-      not config.replay.data,
-      config.learn.teacher,
-      config.learn.advantage_scale,
+      settings=BoardSettings.from_config(config),
+      self_play=config.self_play,
+      num_simulations=config.search.num_simulations,
+      step_limit=config.env.step_limit,
+      replay=replay_of(config, num_shards),
+      num_updates=num_updates,
+      num_reanalysed=num_reanalysed // num_shards,
+      mesh=mesh,
+      shards_a_device=num_shards // mesh.shape["data"],
+      plays=not config.replay.data,
+      teacher=config.learn.teacher,
+      advantage_scale=config.learn.advantage_scale,
   )
 
 

@@ -33,7 +33,7 @@ from mulearn.parallel.mesh import make_mesh
 from mulearn.parallel.trace import Trace
 from mulearn.parallel.watch import Watch
 from mulearn.progress import Progress
-from mulearn.replay.buffer import num_moves
+from mulearn.replay.buffer import is_enough, num_moves
 from mulearn.types import Array
 
 
@@ -86,8 +86,8 @@ def train(
           run.save_agent(agents)
       if run.env_steps >= config.num_steps:
         break
-      enough = int(num_moves(run.memory)) + board_run.moves_per_round(config)
-      learns = enough >= config.replay.min_size
+      held = int(num_moves(run.memory)) + board_run.moves_per_round(config)
+      learns = is_enough(config, min(held, config.replay.capacity))
       watch.begin_round(run.env_steps)
       with compilations.during("A round", learns), trace.round(learns):
         found = board_run.play_and_learn(
@@ -137,7 +137,6 @@ def run_experiment(
         " nobody could tell what a run has learned; there are"
         f" {', '.join(EXAMINERS)}."
     )
-  hosts.write_json(workdir / "config.json", dataclasses.asdict(config))
   name = f"{config.env.name}, {config.model.kind}, seed {config.seed}"
   with (
       Progress(name, config.num_steps, is_shown=hosts.is_leader()) as progress,
@@ -147,6 +146,8 @@ def run_experiment(
   ):
 
     def begin(run: BoardRun) -> train_lib.Hooks:
+      # Not before: the run that is here may be of another config.
+      hosts.write_json(workdir / "config.json", dataclasses.asdict(config))
       writer = _writer(workdir, run)
       stack.callback(writer.close)
 
@@ -192,7 +193,7 @@ def restore_agent(
     *,
     best: bool = False,
 ) -> BoardAgent:
-  """The agent of a run, with its newest parameters or those of a step.
+  """The agent of a run as it searches, with the newest or those of a step.
 
   Args:
     workdir: of the run, finished or not.

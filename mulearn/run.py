@@ -13,7 +13,7 @@ import numpy as np
 from mulearn.act.agent import Agent, make_networks
 from mulearn.act.host import Actor
 from mulearn.checkpoint import Checkpointer
-from mulearn.config import Config, PriorConfig
+from mulearn.config import Config, PriorConfig, choose
 from mulearn.env.base import GameSpec
 from mulearn.env.pool import TextPool
 from mulearn.learn import target_network
@@ -36,7 +36,8 @@ class Run:
 
   Attributes:
     config: of this arm and seed.
-    agent: plans with the newest parameters.
+    agent: plans with the parameters that search: the newest, or their average
+      (`learn.target_decay`).
     state: of the optimiser.
     memory: of the replay.
     actor: the lanes that act.
@@ -243,15 +244,10 @@ def _num_lanes_here(config: Config) -> int:
   return lanes // parts
 
 
-def sequence_length(config: Config) -> int:
-  """Moves of a sampled sequence: unrolled, bootstrapped, and the last value."""
-  return config.learn.unroll_steps + config.learn.td_steps + 1
-
-
 def replay_of(config: Config, num_shards: int = 1) -> Replay:
   """The replay of a run, or the part of it that one of several shards keeps."""
   parts = buffer.split(config.replay, config.env.num_lanes, num_shards)
-  return make_replay(*parts, sequence_length(config))
+  return make_replay(*parts, buffer.sequence_length(config.learn))
 
 
 def updates_per_act(config: Config) -> int:
@@ -308,7 +304,7 @@ def learn_settings(config: Config) -> dict[str, Any]:
       "optimizer": make_optimizer(config.learn, rule, num_updates),
       "config": config.learn,
       "support": Support(config.model.num_bins, config.model.max_return),
-      "fusion": RULES[config.prior.fusion],
+      "fusion": choose(RULES, "prior.fusion", config.prior.fusion),
   }
 
 

@@ -31,7 +31,7 @@ from mulearn.parallel.compilations import Compilations
 from mulearn.parallel.watch import Watch
 from mulearn.prior.base import Prior
 from mulearn.replay import sequences
-from mulearn.replay.buffer import num_moves
+from mulearn.replay.buffer import is_enough, num_moves, sequence_length
 from mulearn.replay.demonstrations import EpisodeSource
 from mulearn.run import Run
 from mulearn.types import Array
@@ -107,7 +107,7 @@ def train(
       watch.begin_round(run.env_steps)
       run.remember(run.actor.act(run.agent, keys.at(keys.act, run.env_steps)))
       metrics = run.actor.recent()
-      if int(num_moves(run.memory)) >= config.replay.min_size:
+      if is_enough(config, int(num_moves(run.memory))):
         _reanalyse(run, keys.at(keys.reanalyse, run.env_steps))
         with compilations.during("Learning"):
           metrics |= _learn(run, keys.at(keys.learn, run.env_steps))
@@ -162,7 +162,7 @@ def _imitate(
   windows = iter(
       sequences.windows(
           demonstrations,
-          window=run_lib.sequence_length(config),
+          window=sequence_length(config.learn),
           batch_size=config.replay.batch_size,
           seed=config.seed,
           encode=lambda episode: encode_episode(

@@ -1,5 +1,6 @@
 """The parts of a run on a board."""
 
+import dataclasses
 import types
 
 import jax
@@ -70,6 +71,23 @@ def test_samples_are_not_learned_from_games_of_others(board_config):
   config.replay.data, config.model.proposal = "", "uniform"
   with pytest.raises(ValueError, match="proposal is 'uniform'; it must be"):
     board_run.begin(config, key, key)
+
+
+@pytest.mark.parametrize(
+    "part, changes, says",
+    [
+        ("self_play", {"temperature": 0.0}, "temperature is 0, which moves"),
+        ("replay", {"min_size": 65}, "min_size is 65, but replay.capacity 64"),
+        ("search", {"policy": "gumbl"}, "'gumbl'; it must be one of gumbel,"),
+    ],
+)
+def test_a_config_that_cannot_be_says_so(board_config, part, changes, says):
+  config, key = board_config("world"), jax.random.key(0)
+  changed = dataclasses.replace(getattr(config, part), **changes)
+  config = dataclasses.replace(config, **{part: changed})
+  with pytest.raises(ValueError, match=says):
+    run = board_run.begin(config, key, key)
+    board_run.play_and_learn(run, key, key, num_updates=0)
 
 
 def test_new_samples_say_nothing_of_what_was_explored(board_config):

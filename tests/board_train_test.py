@@ -112,6 +112,17 @@ def test_the_same_command_again_only_reads(whole, config):
   assert (workdir / "metrics.jsonl").read_text() == before
 
 
+def test_another_config_leaves_the_run_as_it_is(whole, config):
+  results, workdir = whole
+  wider = dataclasses.replace(config.model, width=24)
+  with pytest.raises(CheckpointError, match="another config"):
+    board_train.run_experiment(
+        dataclasses.replace(config, model=wider), workdir
+    )
+  written = json.loads((workdir / "config.json").read_text())
+  assert written == json.loads(json.dumps(results["config"]))
+
+
 def test_a_run_is_restored_as_an_agent(whole, board_states):
   _, workdir = whole
   agent = mulearn.restore_agent(workdir)

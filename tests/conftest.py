@@ -151,7 +151,7 @@ def tiny_config():
           num_simulations=6, num_eval_simulations=6, max_considered=4,
           max_depth=3,
       ),
-      replay=c.ReplayConfig(capacity=64, batch_size=4, min_size=8),
+      replay=c.ReplayConfig(capacity=64, batch_size=4, min_size=10),
       learn=c.LearnConfig(unroll_steps=2, td_steps=2, warmup_steps=2),
   )  # fmt: skip
 

@@ -59,11 +59,6 @@ def test_reanalysed_moves_keep_their_ratio(lanes, ratio, moves):
     run_lib.reanalysed_per_act(config)
 
 
-def test_a_sequence_holds_what_the_loss_looks_at():
-  config = Config(learn=LearnConfig(unroll_steps=4, td_steps=5))
-  assert run_lib.sequence_length(config) == 10
-
-
 def test_arms_that_learn_alike_share_a_compiled_step():
   def optimizer(**prior):
     config = Config(prior=PriorConfig(**prior))

@@ -30,7 +30,7 @@ def get_config(arm: str = "hex_4_16") -> Config:
   config.model.width = int(width)
   config.search.num_simulations = 4
   config.search.num_eval_simulations = 4
-  # Every round learns, the first one too: all rounds cost the same.
+  # As soon as can be: once each lane holds a whole sequence.
   config.replay.min_size = 1024
   if arm.endswith("_n16"):
     config.search.num_simulations = 16

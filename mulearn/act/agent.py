@@ -13,7 +13,7 @@ from flax import nnx
 import jax
 import numpy as np
 
-from mulearn.config import Config, ModelConfig, SearchConfig
+from mulearn.config import Config, ModelConfig, SearchConfig, choose
 from mulearn.env.base import TextObservation
 from mulearn.model.base import mask_logits
 from mulearn.model.networks import Networks, Observation
@@ -207,7 +207,7 @@ class TextSettings:
         networks=networks,
         table=table,
         vocabulary=vocabulary,
-        fusion=RULES[self.fusion],
+        fusion=choose(RULES, "prior.fusion", self.fusion),
         support=Support(self.model.num_bins, self.model.max_return),
         discount=self.discount,
         num_imagined=min(self.model.num_imagined, self.model.num_slots),
@@ -273,9 +273,8 @@ def search_texts(
   """
   root_key, search_key = jax.random.split(rng_key)
   model = settings.world(networks, table, vocabulary)
-  search = plan_lib.POLICIES[settings.search.policy](
-      settings.search, deterministic=deterministic
-  )
+  policy = choose(plan_lib.POLICIES, "search.policy", settings.search.policy)
+  search = policy(settings.search, deterministic=deterministic)
   root = model.root(root_key, observation, prior_logits)
   return plan(model, search_key, root, search=search)
 

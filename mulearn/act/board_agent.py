@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mulearn.act import bare
-from mulearn.config import Config, SearchConfig
+from mulearn.config import Config, SearchConfig, choose
 from mulearn.env.base import Environment
 from mulearn.env.games import make_environment
 from mulearn.env.symmetry import SYMMETRIES
@@ -180,7 +180,7 @@ class BoardSettings:
     if self.kind in bare.RULES:
       return bare.RULES[self.kind](rng_key, root, deterministic, self.epsilon)
     has_chance = self.kind == "stochastic"
-    search = plan_lib.POLICIES[self.search.policy](
+    search = choose(plan_lib.POLICIES, "search.policy", self.search.policy)(
         self.search,
         deterministic=deterministic,
         interior=chance.let_chance_choose if has_chance else plan_lib.as_it_is,

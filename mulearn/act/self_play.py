@@ -50,7 +50,7 @@ def start(
   count = jax.random.randint(
       count_key, (num_lanes,), 1, config.opening_plies + 1
   )
-  count = jnp.where(opens, count, 0)
+  count = jnp.where(opens, jnp.minimum(count, config.opening_plies), 0)
   state = jax.vmap(environment.init)(jax.random.split(game_key, num_lanes))
   ply = jnp.zeros(num_lanes, jnp.int32)
   earned = jnp.zeros(num_lanes)

@@ -44,9 +44,16 @@ def check(config: Config) -> None:
   _check_openings(config)
   _check_symmetries(config)
   _check_windows(config)
+  _check_play(config)
   kind, learn = config.model.kind, config.learn
   if kind in (*WORLDS, "simulator"):
     return
+  if learn.explored_below or learn.explored_nats:
+    raise ValueError(
+        f"learn.explored_below is {learn.explored_below:g} and"
+        f" learn.explored_nats {learn.explored_nats:g}, but model.kind is"
+        f" {kind!r}, which searches nothing that could advise: set both to 0."
+    )
   if learn.unroll_steps:
     raise ValueError(
         f"learn.unroll_steps is {learn.unroll_steps} but model.kind is"
@@ -59,6 +66,22 @@ def check(config: Config) -> None:
     )
   if kind in ON_POLICY:
     _check_on_policy(config)
+
+
+def _check_play(config: Config) -> None:
+  """Raises a ValueError where nothing can be played, or learned from."""
+  if config.self_play.temperature <= 0.0:
+    raise ValueError(
+        f"self_play.temperature is {config.self_play.temperature:g}, which moves"
+        " cannot be drawn at: set it above 0, or self_play.temperature_plies to"
+        " 0 for the moves that search found best."
+    )
+  if config.replay.min_size > config.replay.capacity:
+    raise ValueError(
+        f"replay.min_size is {config.replay.min_size}, but replay.capacity"
+        f" {config.replay.capacity}: so many moves are never held, and nothing"
+        " would be learned. Set it to the capacity at most."
+    )
 
 
 def _check_on_policy(config: Config) -> None:
@@ -211,4 +234,10 @@ def _check_games_of_others(config: Config) -> None:
         f"replay.data is {config.replay.data!r} but model.kind is {kind!r},"
         " which learns from its own games alone: set model.kind to 'world', or"
         " replay.data to ''."
+    )
+  if learn.teacher == "critic" and not reanalysed:
+    raise ValueError(
+        "learn.teacher is 'critic', but replay.reanalysed_per_env_step is 0:"
+        " only moves that are looked at again are taught by it. Set it above"
+        " 0, or learn.teacher to 'search'."
     )

@@ -3,8 +3,10 @@
 The moves of a young run were searched with networks that knew nothing, and
 their policies stay in the replay as targets. Here a few of them, drawn evenly,
 get the policy and the value of a new search; no game is played for it. With `r`
-stored moves searched for each one played, a move is searched again `r` times
-before it is forgotten, and `r / (1 + r)` of all targets are reanalysed.
+stored moves searched for each one played, a move is searched again `r` times on
+average before it is forgotten. That it has not been yet has the chance
+`exp(-r a)` when it has lived the share `a` of its time, so of the targets that
+are learned from `1 - (1 - exp(-r)) / r` are reanalysed: 99.5 % for `r` of 199.
 Schrittwieser et al. 2021, "Online and offline reinforcement learning by
 planning with a learned model", https://arxiv.org/abs/2104.06294.
 """

@@ -54,6 +54,7 @@ def train_step(
       discount=config.discount,
       unroll_steps=config.unroll_steps,
       td_steps=config.td_steps,
+      trace_decay=config.trace_decay,
   )
   gradients, metrics = jax.grad(world_loss, has_aux=True)(
       state.params, *phrases, trajectory, targets, weights, state.step,

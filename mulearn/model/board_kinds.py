@@ -4,7 +4,7 @@ from flax import nnx
 import jax
 import numpy as np
 
-from mulearn.config import Config
+from mulearn.config import Config, choose
 from mulearn.env.games import action_size, make_environment
 from mulearn.model import board_windows, value_prefix
 from mulearn.model.board_maps import MapImaginer
@@ -61,11 +61,7 @@ def make_networks(config: Config, rng_key: Array) -> Predictor:
   Raises:
     ValueError: the config's model cannot read what its environment shows.
   """
-  if config.model.kind not in NETWORKS:
-    raise ValueError(
-        f"config.model.kind is {config.model.kind!r}; it must be one of"
-        f" {', '.join(NETWORKS)}."
-    )
+  kind = choose(NETWORKS, "model.kind", config.model.kind)
   environment = make_environment(config.env.name)
   rngs = nnx.Rngs(rng_key)
   shape = environment.observation_shape
@@ -81,7 +77,7 @@ def make_networks(config: Config, rng_key: Array) -> Predictor:
         rngs=rngs,
     )
   else:
-    networks = NETWORKS[config.model.kind](
+    networks = kind(
         config.model,
         observation_size=int(np.prod(shape)),
         num_actions=environment.num_actions or action_size(environment),

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
-from mulearn.config import ReplayConfig
+from mulearn.config import Config, LearnConfig, ReplayConfig
 from mulearn.types import Array, PyTree, Trajectory
 
 
@@ -187,6 +187,22 @@ def num_moves(memory: PyTree) -> Array:
   """Moves held, over all lanes, a scalar."""
   lanes, length = jax.tree.leaves(memory.experience)[0].shape[:2]
   return lanes * jnp.where(memory.is_full, length, memory.current_index)
+
+
+def sequence_length(config: LearnConfig) -> int:
+  """T of what is learned from: moves imagined, then bootstrapped, and one."""
+  return config.unroll_steps + config.td_steps + 1
+
+
+def is_enough(config: Config, num_moves: int) -> bool:
+  """Whether so many moves, over all lanes, can be learned from.
+
+  They must be `replay.min_size`, and in each lane a whole sequence: in a ring
+  that holds less, flashbax finds every sequence at its beginning, and runs into
+  entries that were never written.
+  """
+  least = config.env.num_lanes * sequence_length(config.learn)
+  return num_moves >= max(config.replay.min_size, least)
 
 
 def draw_places(

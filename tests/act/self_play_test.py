@@ -126,6 +126,8 @@ def test_lanes_open_differently_and_as_long_as_was_asked():
   lanes = self_play.start(GAME, jax.random.key(0), 4000, config)
   counts = np.bincount(lanes.num_random, minlength=4) / 4000
   np.testing.assert_allclose(counts, [0.5, 1 / 6, 1 / 6, 1 / 6], atol=0.03)
+  none = SelfPlayConfig(opening_rate=1.0, opening_plies=0)
+  assert not self_play.start(GAME, jax.random.key(0), 9, none).num_random.any()
 
 
 def test_openings_at_once_are_games_that_nobody_has_won():

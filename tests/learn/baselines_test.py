@@ -192,6 +192,8 @@ def test_a_baseline_runs_through_the_loop_and_goes_on(kind, tmp_path):
         ("ppo", "learn", {"td_steps": 8}, "a round has 8 moves"),
         ("trpo", "learn", {"weight_decay": 0.1}, "out of its trust region"),
         ("ppo", "learn", {"num_microbatches": 2}, "in learn.num_minibatches"),
+        ("dqn", "learn", {"explored_below": 0.5}, "searches nothing that"),
+        ("a2c", "learn", {"explored_nats": 1.0}, "searches nothing that"),
     ],
 )
 def test_a_config_that_no_baseline_can_use_says_so(kind, part, changes, says):

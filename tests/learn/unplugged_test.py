@@ -148,6 +148,7 @@ def test_with_no_gradient_of_imagined_moves_the_latent_is_of_the_root(data):
     [
         ({"model.kind": "ppo"}, "learns from its own games alone"),
         ({"learn.teacher": "nobody"}, "must be search or critic"),
+        ({"replay.reanalysed_per_env_step": 0.0}, "that are looked at again"),
         ({"model.kind": "simulator"}, "replay holds no more than the view"),
     ],
 )

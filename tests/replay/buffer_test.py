@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mulearn.config import ReplayConfig
+from mulearn.config import Config, EnvConfig, LearnConfig, ReplayConfig
 from mulearn.replay import buffer
 from mulearn.replay.buffer import make_replay, num_moves
 from mulearn.types import Trajectory
@@ -293,3 +293,19 @@ def test_new_moves_take_the_place_of_rewritten_ones():
   memory = replay.add(memory, _moves(10))
   assert not np.asarray(memory.experience.value).any()
   np.testing.assert_array_equal(_seen_at(memory, places) % 1000, 10)
+
+
+def test_a_sequence_holds_what_the_loss_looks_at():
+  learn = LearnConfig(unroll_steps=4, td_steps=5)
+  assert buffer.sequence_length(learn) == 10
+
+
+@pytest.mark.parametrize("min_size, least", [(8, 40), (100, 100)])
+def test_nothing_is_learned_before_each_lane_holds_a_sequence(min_size, least):
+  config = Config(
+      env=EnvConfig(num_lanes=4),
+      replay=ReplayConfig(min_size=min_size),
+      learn=LearnConfig(unroll_steps=4, td_steps=5),
+  )
+  assert not buffer.is_enough(config, least - 1)
+  assert buffer.is_enough(config, least)
