@@ -268,7 +268,7 @@ def learner_of(config: Config) -> BoardLearner:
   return learners.learner_class(config.model.kind)(
       optimizer=make_optimizer(config.learn, PriorConfig(), num_updates),
       config=config.learn,
-      support=Support(config.model.num_bins, config.model.max_return),
+      support=Support.from_config(config.model),
       symmetries=symmetry.SYMMETRIES.get(config.env.name),
       dtype=config.model.dtype,
   )

@@ -93,6 +93,8 @@ class ModelConfig:
   max_phrases: int = 16384  # distinct phrases the phrase table can hold
   num_bins: int = 51  # of the categorical value and reward
   max_return: float = 2.0  # the support covers [-max_return, max_return]
+  squashes_returns: bool = True  # bins lie evenly in MuZero's h, for returns of
+  # many sizes; not needed where a game earns 1, 0 or -1
   dtype: str = "float32"  # of the matrices of boards, in search and loss;
   # bfloat16 is faster where the processor has it
   num_samples: int = 16  # actions that each node of kind sampled draws

@@ -303,7 +303,7 @@ def learn_settings(config: Config) -> dict[str, Any]:
   return {
       "optimizer": make_optimizer(config.learn, rule, num_updates),
       "config": config.learn,
-      "support": Support(config.model.num_bins, config.model.max_return),
+      "support": Support.from_config(config.model),
       "fusion": choose(RULES, "prior.fusion", config.prior.fusion),
   }
 

@@ -208,7 +208,7 @@ class TextSettings:
         table=table,
         vocabulary=vocabulary,
         fusion=choose(RULES, "prior.fusion", self.fusion),
-        support=Support(self.model.num_bins, self.model.max_return),
+        support=Support.from_config(self.model),
         discount=self.discount,
         num_imagined=min(self.model.num_imagined, self.model.num_slots),
         in_tree=self.in_tree,

@@ -81,7 +81,7 @@ class BoardSettings:
     return cls(
         environment=make_environment(config.env.name),
         kind=config.model.kind,
-        support=Support(config.model.num_bins, config.model.max_return),
+        support=Support.from_config(config.model),
         discount=config.learn.discount,
         search=config.search,
         dtype=config.model.dtype,

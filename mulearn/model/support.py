@@ -11,6 +11,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from mulearn.config import ModelConfig
 from mulearn.types import Array
 
 _EPSILON = 1e-3
@@ -34,10 +35,18 @@ class Support:
   Attributes:
     num_bins: S; odd, so that one bin is exactly zero.
     max_value: the largest magnitude, in units of return.
+    squashes: whether `h` is used. Without it, as MuZero does in board games,
+      the value of several outcomes is their mean; with it, it is nearer to 0.
   """
 
   num_bins: int
   max_value: float
+  squashes: bool = True
+
+  @classmethod
+  def from_config(cls, config: ModelConfig) -> "Support":
+    """That of values and rewards."""
+    return cls(config.num_bins, config.max_return, config.squashes_returns)
 
   def __post_init__(self):
     if self.num_bins < 3 or self.num_bins % 2 == 0:
@@ -48,11 +57,14 @@ class Support:
 
   @property
   def _limit(self) -> Array:
-    return squash(jnp.float32(self.max_value))
+    return self._squash(jnp.float32(self.max_value))
+
+  def _squash(self, x: Array) -> Array:
+    return squash(x) if self.squashes else x
 
   def to_probs(self, x: Array) -> Array:
     """Two-hot targets: `[...]` -> `[..., S]`; values beyond it are clipped."""
-    position = squash(x) / self._limit * 0.5 + 0.5
+    position = self._squash(x) / self._limit * 0.5 + 0.5
     position = jnp.clip(position, 0.0, 1.0) * (self.num_bins - 1)
     low = jnp.floor(position)
     high_weight = (position - low)[..., None]
@@ -65,4 +77,5 @@ class Support:
   def to_scalar(self, logits: Array) -> Array:
     """Expectation in `h`, mapped back: logits `[..., S]` -> `[...]`."""
     bins = jnp.linspace(-self._limit, self._limit, self.num_bins)
-    return unsquash(jnp.sum(jax.nn.softmax(logits) * bins, axis=-1))
+    found = jnp.sum(jax.nn.softmax(logits) * bins, axis=-1)
+    return unsquash(found) if self.squashes else found

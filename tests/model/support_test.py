@@ -60,6 +60,19 @@ def test_expectation_is_taken_in_squashed_space():
   )
 
 
+def test_without_squashing_outcomes_have_their_mean():
+  plain = Support(num_bins=21, max_value=1.0, squashes=False)
+  for value in (-1.0, -0.33, 0.0, 0.5, 1.0):
+    probs = plain.to_probs(jnp.float32(value))
+    np.testing.assert_allclose(
+        plain.to_scalar(_logits(probs)), value, atol=1e-6
+    )
+  even = jnp.zeros(21).at[jnp.array([10, 20])].set(0.5)  # A draw and a win.
+  np.testing.assert_allclose(plain.to_scalar(_logits(even)), 0.5, rtol=1e-6)
+  squashed = Support(num_bins=21, max_value=1.0).to_scalar(_logits(even))
+  np.testing.assert_allclose(squashed, 0.457, atol=1e-3)
+
+
 def test_gradient_reaches_the_logits_everywhere():
   gradient = jax.grad(SUPPORT.to_scalar)(jnp.zeros(21))
   assert np.isfinite(gradient).all() and (np.diff(gradient) > 0).all()
