@@ -21,19 +21,20 @@ command continues.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 import dataclasses
 import functools
 import inspect
 import pathlib
 import re
 import sys
+from typing import Any
 
 import numpy as np
 
 from mulearn import lm
 from mulearn.checkpoint import CheckpointError
-from mulearn.lm import size
+from mulearn.lm import sampling, size
 
 _COMMANDS = {
     "fetch": "get a model, verify it and print its path",
@@ -113,13 +114,13 @@ def _add_options(name: str, command: argparse.ArgumentParser) -> None:
   elif name == "generate":
     command.add_argument("prompts", nargs="+")
     command.add_argument("--chat", action="store_true", help="ask, not go on")
-    command.add_argument("--max-new-tokens", type=int, default=64)
-    command.add_argument("--temperature", type=float, default=0.0)
-    command.add_argument("--top-k", type=int, default=0)
-    command.add_argument("--top-p", type=float, default=1.0)
-    command.add_argument("--min-p", type=float, default=0.0)
-    command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--stop", action="append", default=[])
+    _add_described(command, ["max_new_tokens"], lm.generate)
+    names = inspect.signature(sampling.settings).parameters
+    _add_described(command, names, lm.generate, sampling.settings)
+    command.add_argument("--seed", type=int, default=0, help="of the draws (0)")
+    command.add_argument(
+        "--stop", action="append", default=[], help="a text to end before"
+    )
 
 
 def _add_finetune_options(command: argparse.ArgumentParser) -> None:
@@ -129,15 +130,28 @@ def _add_finetune_options(command: argparse.ArgumentParser) -> None:
   command.add_argument("--valid", help="as --data, to evaluate on")
   command.add_argument("--workdir", required=True, help="where the run goes")
   command.add_argument("--dtype", default="float32", help="or bfloat16")
-  described = inspect.getdoc(finetune.FinetuneConfig)
-  for field in dataclasses.fields(finetune.FinetuneConfig):
-    text = re.search(rf"  {field.name}: ((?:.|\n    )*)", described)[1]
+  config = finetune.FinetuneConfig
+  _add_described(command, inspect.signature(config).parameters, config)
+
+
+def _add_described(
+    command: argparse.ArgumentParser,
+    names: Iterable[str],
+    function: Callable[..., Any],
+    described: Callable[..., Any] | None = None,
+) -> None:
+  """Adds what a function takes, in the words of its docstring or another's."""
+  known = inspect.signature(function).parameters
+  words = inspect.getdoc(described or function) or ""
+  for name in names:
+    text = re.findall(rf"  {name}: ((?:.|\n    )*)", words)[0]
     text = " ".join(text.split()).replace("%", "%%")
+    default = known[name].default
     command.add_argument(
-        f"--{field.name.replace('_', '-')}",
-        type=field.type,
-        default=field.default,
-        help=f"{text} ({field.default})",
+        f"--{name.replace('_', '-')}",
+        type=type(default),
+        default=default,
+        help=f"{text} ({default})",
     )
 
 

@@ -50,12 +50,10 @@ def encode(
     segments.append(pack.chain([model.tokenizer.start_id] + tokens))
   means = np.zeros((len(segments), model.config.width), np.float32)
   for batch in pack.pack(segments):
-    owner = np.full(batch.tokens.size, len(segments), np.int32)
-    local = {}
+    # Padding is nobody's: so large an owner is dropped.
+    owner = np.full(batch.tokens.size, batch.tokens.size, np.int32)
     for rank, (i, offset) in enumerate(batch.places):
       owner[offset + 1 : offset + len(segments[i].tokens)] = rank
-      local[rank] = i
-    owner[owner == len(segments)] = batch.tokens.size
     pooled = _pool(
         model.params,
         batch.tokens,
@@ -64,7 +62,7 @@ def encode(
         owner,
         num_layers=layer,
     )
-    means[list(local.values())] = np.asarray(pooled)[: len(local)]
+    means[[i for i, _ in batch.places]] = pooled[: len(batch.places)]
   return means[[distinct[text] for text in texts]]
 
 
@@ -81,7 +79,6 @@ def _pool(
   hidden, _ = decoder(tokens, positions, mask, num_layers=num_layers)
   hidden = hidden.reshape(-1, hidden.shape[-1])
   count = tokens.size
-  # Owner `count` is out of range, so padding is dropped.
   sums = jax.ops.segment_sum(hidden, owner, count)
   sizes = jax.ops.segment_sum(jnp.ones(count), owner, count)
   return sums / jnp.maximum(sizes, 1.0)[:, None]

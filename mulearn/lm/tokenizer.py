@@ -118,7 +118,7 @@ class Tokenizer:
       answer: whether the ids end where the model's answer begins.
 
     Raises:
-      ValueError: there is no template, it fails, or jinja2 is not installed.
+      ValueError: there is no template, or it fails.
     """
     return self.encode(self.render(messages, answer), special=True)
 
@@ -131,12 +131,7 @@ class Tokenizer:
           "the model has no chat template; give it plain text, or a model that"
           " was trained to chat."
       )
-    try:
-      from jinja2 import sandbox
-    except ImportError as error:
-      raise ValueError(
-          "chat templates need jinja2: python -m pip install jinja2"
-      ) from error
+    from jinja2 import sandbox
 
     def refuse(message: str) -> None:
       raise ValueError(message)

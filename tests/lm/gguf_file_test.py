@@ -189,12 +189,12 @@ def entry(shape=(4,), kind=0, offset=0):
 DAMAGED = {
     "GGUF": b"GGML" + bytes(60),
     "version 9": build(version=9),
-    "announced": build(num_fields=2**60),
-    "announced at": build(num_tensors=2**63),
+    "bytes are wanted": build(num_fields=2**60),
+    "are wanted at": build(num_tensors=2**63),
     "are wanted": build(number(2**62), 1),
     "field 0: a text is not UTF-8": build(number(2) + b"\xff\xff", 1),
     "value type 77": build(text("key") + number(77, 4), 1),
-    "field 'key': .* announced": build(
+    "field 'key': .* wanted at": build(
         text("key") + number(9, 4) + number(8, 4) + number(2**61), 1
     ),
     "field 'key': .* wanted": build(

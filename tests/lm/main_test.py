@@ -77,6 +77,13 @@ def test_settings_of_a_run_are_explained(capsys):
   assert "--lora-rank LORA_RANK of the adapters; 0 trains all weights." in out
 
 
+def test_how_tokens_are_drawn_is_explained(capsys):
+  with pytest.raises(SystemExit):
+    main.main(["generate", "--help"])
+  out = " ".join(capsys.readouterr().out.split())
+  assert "--top-k TOP_K only so many of the likeliest tokens are left" in out
+
+
 def test_fetch_and_info(tiny_gguf, capsys):
   path = tiny_gguf()
   assert run(capsys, "fetch", path) == (0, f"{path}\n")

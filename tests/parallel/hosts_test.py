@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
@@ -12,13 +13,15 @@ from jax._src import distributed
 import numpy as np
 import pytest
 
+from mulearn import lm, snapshot
 from mulearn import run as run_lib
-from mulearn import snapshot
 from mulearn.checkpoint import Checkpointer, CheckpointError
 from mulearn.config import Config, ModelConfig
 from mulearn.env.base import TextObservation
 from mulearn.env.hex import Hex
 from mulearn.evaluate import arena, players
+from mulearn.lm import decoder, finetune, text_data
+from mulearn.lm.text_data import Encoded
 from mulearn.model.phrases import PhraseTable
 from mulearn.parallel import hosts
 from mulearn.parallel.mesh import make_mesh
@@ -189,6 +192,7 @@ def _as_one_of_two(address: str, index: int, directory: pathlib.Path) -> None:
   _follow_the_leader(index)
   _refuse_what_differs(index, directory / "apart")
   _donate_what_is_being_saved(directory / "donated")
+  _fine_tune_in_step(index, directory / "finetuned")
   _keep_together(index, directory)
   # Who meets for the first time is not waited for longer than 30 s.
   assert _connections() == met
@@ -271,6 +275,42 @@ def _donate_what_is_being_saved(directory: pathlib.Path) -> None:
   np.testing.assert_array_equal(
       hosts.rows_of(changed), -_rows()[hosts.rows_here(4, mesh)]
   )
+
+
+def _fine_tune_in_step(index: int, directory: pathlib.Path) -> None:
+  """Each learns from its own rows; one is asked to stop, and both do."""
+  shape = lm.DecoderConfig(
+      vocab_size=64, num_layers=1, width=16, hidden_width=32, num_heads=2,
+      num_kv_heads=2, head_width=8,
+  )  # fmt: skip
+  model = lm.LanguageModel(
+      shape, lm.Decoder(shape, decoder.random_arrays(0)), None, "none", "none"
+  )
+
+  def rows(seed: int) -> text_data.Rows:
+    tokens = np.random.default_rng(seed).integers(0, 64, (4, 17)).tolist()
+    return text_data.pack([Encoded(t, [True] * 17) for t in tokens], 16)
+
+  config = finetune.FinetuneConfig(
+      num_steps=4, batch_size=4, length=16, warmup_steps=1, eval_every=2
+  )
+  update = finetune.Progress.update
+
+  def interrupt(self, step, **rest):
+    update(self, step, **rest)
+    if step == 2 and index == 1:
+      os.kill(os.getpid(), signal.SIGINT)
+
+  finetune.Progress.update = interrupt
+  first = finetune.train(model, rows(index), config, directory, rows(9))
+  finetune.Progress.update = update
+  assert first.step == 2
+  rest = finetune.train(model, rows(index), config, directory, rows(9))
+  assert rest.step == 4
+  one, other = hosts.gather_json(first.losses + rest.losses)
+  assert one == other and len(one) == 4
+  lines = (directory / "metrics.jsonl").read_text().splitlines()
+  assert ["valid_loss" in line for line in lines] == [False, True] * 2
 
 
 def _divide_rows(index: int) -> None:
