@@ -60,8 +60,8 @@ class BoardLearner:
 
     Returns:
       The next state, or the same if the gradient is not finite; the loss, its
-      terms (means over microbatches) and the gradient norm as scalars, and
-      `value_error` `[B]`.
+      terms (means over microbatches), the share of moves that were `explored`
+      and the gradient norm as scalars, and `value_error` `[B]`.
 
     Raises:
       ValueError: `config.num_microbatches` does not divide B.
@@ -109,26 +109,28 @@ class BoardLearner:
     Returns:
       parameters -> the loss `[]` and its terms, `value_error` `[B]` included.
     """
+    explored = was_explored(
+        trajectory,
+        share=self.config.explored_below,
+        nats=self.config.explored_nats,
+    )
     targets = make_targets(
         trajectory,
         discount=self.config.discount,
         unroll_steps=self.config.unroll_steps,
         td_steps=self.config.td_steps,
         trace_decay=self.config.trace_decay,
-        explored=was_explored(
-            trajectory,
-            share=self.config.explored_below,
-            nats=self.config.explored_nats,
-        ),
+        explored=explored,
         horizon=self._horizon(state, trajectory),
     )
 
     def loss(params: PyTree) -> tuple[Array, dict[str, Array]]:
       networks = with_kernels_in(params, self.dtype)
-      return board_losses.board_loss(
+      value, metrics = board_losses.board_loss(
           networks, trajectory, targets, weights,
           config=self.config, support=self.support, imagine=self.imagine,
       )  # fmt: skip
+      return value, metrics | {"explored": jnp.mean(explored)}
 
     return loss
 
