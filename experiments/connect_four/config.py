@@ -61,11 +61,12 @@ def _teach_the_rules(config: Config) -> None:
   Latents stay a board, so that what a move does and what ends a game is learned
   once for all places; the consistency loss is cheap there.
   """
-  config.num_steps = 5_242_880
+  config.num_steps = 10_485_760
   config.model.channels = 4
   config.model.window_features = 64
   config.learn.unroll_steps = 3
   config.learn.consistency_weight = 2.0
   config.learn.learning_rate = 1e-3
   config.learn.num_microbatches = 4
+  config.replay.batch_size = 512
   config.replay.reanalysed_per_env_step = 0.5
