@@ -23,10 +23,12 @@ def test_two_steps_are_played_and_learned(tmp_path):
   config.env.step_limit = 24
   config.self_play.num_plies = 12
   config.model.channels, config.model.width = 4, 8
+  config.model.prefix_moves = 2
   config.search.num_simulations = config.search.num_eval_simulations = 2
   config.replay.capacity, config.replay.batch_size = 48, 2
   config.replay.min_size = 24
   config.replay.reanalysed_per_env_step = 1 / 12
+  config.learn.unroll_steps = config.learn.td_steps = 2
   config.learn.updates_per_env_step = 1 / 24
   results = board_train.run_experiment(config, tmp_path)
   assert results["env_steps"] == 48 and results["updates"] == 2

@@ -74,19 +74,28 @@ def test_it_learns_and_is_examined_at_both_ends(whole):
   assert written == json.loads(json.dumps(results))
 
 
+@pytest.fixture(scope="module")
+def rarely(config):
+  """The run, saved where it stops."""
+  return dataclasses.replace(config, checkpoint_every_seconds=1e9)
+
+
+@pytest.fixture(scope="module")
+def unstopped(rarely, tmp_path_factory):
+  return _train(rarely, tmp_path_factory.mktemp("unstopped"))
+
+
 @pytest.mark.parametrize("stop_at", [1, 3])
 def test_stopped_and_continued_is_the_same_to_the_last_bit(
-    config, tmp_path, stop_at
+    rarely, unstopped, tmp_path, stop_at
 ):
-  expected, full = _train(config, tmp_path / "whole")
+  expected, full = unstopped
   record = _Record()
   with pytest.raises(train.Interrupted):
     board_train.train(
-        config,
-        tmp_path / "parts",
-        begin=lambda _: Hooks(record, _after(stop_at)),
+        rarely, tmp_path, begin=lambda _: Hooks(record, _after(stop_at))
     )
-  run, rest = _train(config, tmp_path / "parts")
+  run, rest = _train(rarely, tmp_path)
   jax.tree.map(np.testing.assert_array_equal, _arrays(run), _arrays(expected))
   assert record.lines + rest.lines == full.lines
   assert [p["optimal_rate"] for p in run.curve] == [
@@ -206,13 +215,13 @@ def test_one_command_is_one_run(config, tmp_path):
     board_train.run_experiment(several, tmp_path)
 
 
-def test_agents_are_kept_at_points_ever_further_apart(board_config, tmp_path):
-  config = board_config("simulator")
-  config.num_steps, config.eval_every, config.eval_growth = 160, 16, 2.0
-  config.keep_agents = True
+def test_agents_are_kept_at_points_ever_further_apart(config, tmp_path):
+  config = dataclasses.replace(
+      config, eval_every=16, eval_growth=3.0, keep_agents=True
+  )
   results = board_train.run_experiment(config, tmp_path)
   steps = [point["env_steps"] for point in results["curve"]]
-  assert steps == [0, 16, 32, 64, 128, 160]
+  assert steps == [0, 16, 48, 64]
   agents = board_train.restore_agents(tmp_path)
   assert list(agents) == steps
   first, *_, last = (jax.tree.leaves(a.networks) for a in agents.values())

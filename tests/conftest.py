@@ -26,9 +26,12 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 # Pictures are drawn into files, on machines without a screen.
 os.environ["MPLBACKEND"] = "agg"
+# Else each of many processes reads all its modules from their sources.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import jax  # noqa: E402
 from jax._src import compiler  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
 
 # Begun first: one that is begun last leaves the other cores idle at the end.
 _LONGEST = (
@@ -54,7 +57,10 @@ _COMPILED_IN_HASTE = (
     "act/", "atari_test.py", "conformance/", "env/", "evaluate/", "explore/",
     "learn/", "model/", "play/", "replay/", "search/", "train_test.py",
     "board_run_test.py", "board_train_test.py", "hex_scaling_test.py",
-    "resume_test.py", "colab_test.py",
+    "resume_test.py", "colab_test.py", "docs_test.py", "lm/benchmark_test.py",
+    "lm/encode_test.py", "lm/export_test.py", "lm/finetune_test.py",
+    "lm/generate_test.py", "lm/lora_test.py", "lm/main_test.py",
+    "lm/perplexity_test.py", "lm/score_test.py", "lm/size_test.py",
 )  # fmt: skip
 # The older of XLA's two ways to write code for a CPU takes half the time. What
 # XLA does not know is an error, so that other releases are not told of it.
@@ -64,13 +70,20 @@ _HASTE = {
 }
 if not importlib.metadata.version("jaxlib").startswith("0.10."):
   _HASTE = {}
+# Whose processes coverage follows, since nothing else runs what is in them. In
+# others, time would go into tracing how JAX is imported and compiles.
+_FOLLOWED = ("env/", "parallel/hosts_test.py")
+
+
+def _path(request) -> str:
+  """Of a test's file, from here."""
+  return request.path.relative_to(pathlib.Path(__file__).parent).as_posix()
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _compile_in_haste(request):
   """Without optimisation; all else is tested as users compile it."""
-  path = request.path.relative_to(pathlib.Path(__file__).parent).as_posix()
-  hastily = path.startswith(_COMPILED_IN_HASTE)
+  hastily = _path(request).startswith(_COMPILED_IN_HASTE)
   jax.config.update("jax_disable_most_optimizations", hastily)
   # What a test starts inherits it.
   os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = str(int(hastily))
@@ -92,6 +105,16 @@ def _get_hasty_options(*args, get=compiler.get_compile_options, **kwargs):
   options = get(*args, **kwargs)
   options.env_option_overrides += [*_HASTE.items()]
   return options
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _follow_few_processes(request):
+  """What a test starts finds the variables by which coverage would begin."""
+  with pytest.MonkeyPatch.context() as patch:
+    if not _path(request).startswith(_FOLLOWED):
+      patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+      patch.delenv("COVERAGE_PROCESS_START", raising=False)
+    yield
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -200,24 +223,31 @@ def phrases(embed, tiny_config, rooms):
 @pytest.fixture(scope="session")
 def make_networks(tiny_config):
   """(seed, trust) -> networks with opinions: no parameter is left at zero."""
-  import jax
-
   from mulearn.act import agent
   from mulearn.prior.fusion import trust_to_gate
 
+  @functools.cache
+  def draw(seed: int):
+    key = jax.random.key(seed)
+    return _with_opinions(agent.make_networks(tiny_config, key), seed)
+
   def make(seed: int = 0, trust: float = 0.5):
-    networks = agent.make_networks(tiny_config, jax.random.key(seed))
-    leaves, structure = jax.tree.flatten(networks)
-    keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
-    leaves = [
-        x + 0.2 * jax.random.normal(key, x.shape)
-        for x, key in zip(leaves, keys)
-    ]
-    networks = jax.tree.unflatten(structure, leaves)
+    networks = jax.tree.map(jnp.array, draw(seed))
     networks.gate[...] = np.float32(trust_to_gate(trust))
     return networks
 
   return make
+
+
+def _with_opinions(networks, seed: int):
+  """The networks with noise on every parameter, as arrays of NumPy."""
+  leaves, structure = jax.tree.flatten(networks)
+  keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
+  leaves = [
+      np.asarray(x + 0.2 * jax.random.normal(key, x.shape))
+      for x, key in zip(leaves, keys)
+  ]
+  return jax.tree.unflatten(structure, leaves)
 
 
 @pytest.fixture(scope="session")
@@ -251,21 +281,16 @@ def board_config():
 @pytest.fixture(scope="session")
 def make_board_networks(board_config):
   """(kind, seed) -> networks with opinions: no parameter is left at zero."""
-  import jax
-
   from mulearn.model import board_kinds
 
+  @functools.cache
+  def draw(kind: str, seed: int):
+    key = jax.random.key(seed)
+    networks = board_kinds.make_networks(board_config(kind), key)
+    return _with_opinions(networks, seed)
+
   def make(kind: str, seed: int = 0):
-    networks = board_kinds.make_networks(
-        board_config(kind), jax.random.key(seed)
-    )
-    leaves, structure = jax.tree.flatten(networks)
-    keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
-    leaves = [
-        x + 0.2 * jax.random.normal(key, x.shape)
-        for x, key in zip(leaves, keys)
-    ]
-    return jax.tree.unflatten(structure, leaves)
+    return jax.tree.map(jnp.array, draw(kind, seed))
 
   return make
 
@@ -295,16 +320,15 @@ def board_workdir(board_config, make_board_networks, tmp_path_factory):
 @pytest.fixture(scope="session")
 def board_states():
   """(moves, moves, ...) -> a batch of tic-tac-toe after those moves."""
-  import jax
-  import jax.numpy as jnp
-
   from mulearn.env.games import make_environment
 
+  game = make_environment("tic_tac_toe")
+  start, step = game.init(jax.random.key(0)), jax.jit(game.step)
+
   def make(*lines: tuple[int, ...]):
-    game = make_environment("tic_tac_toe")
-    step, states = jax.jit(game.step), []
+    states = []
     for moves in lines:
-      state = game.init(jax.random.key(0))
+      state = start
       for move in moves:
         state = step(state, move)
       states.append(state)

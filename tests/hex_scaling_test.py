@@ -198,7 +198,7 @@ def test_the_scripts_rate_and_fit_what_was_run(runs, tmp_path, monkeypatch):
     # Of a pair one game is won by perfect play, whoever else plays.
     assert all(row["pairs"][2] == 0 for row in rows)
   _check_flops(json.loads((tmp_path / "flops_hex_3.json").read_text()))
-  _run(fit, f"--out={tmp_path}", "--resamples=5")
+  _run(fit, f"--out={tmp_path}", "--resamples=2")
   found = json.loads((tmp_path / "scaling.json").read_text())
   for name in ("frontier_direct", "frontier_pool"):
     slope = found[name]["hex_3"]

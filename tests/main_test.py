@@ -17,6 +17,7 @@ from mulearn.prior.prompts import PROMPTS
 
 _ROOT = pathlib.Path(__file__).parent.parent
 _DEMO = _ROOT / "experiments" / "demo" / "config.py"
+_SMALL_MODEL = _ROOT / "tests/testdata/hugging_face/llama3"
 _ARMS = ("muzero", "muzero_lm", "imitation_muzero_lm")
 _BASELINES = ("random", "lm", "simulator_lm", "gold")
 
@@ -40,7 +41,9 @@ def get_config():
   env.num_train_games, env.num_test_games, env.num_dev_games = 4, 2, 1
   env.num_simulator_games, env.num_processes = 1, 1
   env.num_lanes, env.num_eval_lanes = 4, 2
+  config.prior.model = {str(_SMALL_MODEL)!r}
   config.prior.calibration_games = 2
+  config.model.layer = 1
   config.model.width, config.model.num_bins = 16, 11
   config.model.num_imagined, config.model.max_phrases = 4, 1024
   config.search.num_simulations = config.search.num_eval_simulations = 2
@@ -53,7 +56,7 @@ def get_config():
 
 
 def _environment(**changes: str) -> dict[str, str]:
-  # Kept between runs of the suite: converted weights and the model's answers.
+  # Kept between runs of the suite: the model's answers.
   cache = str(_ROOT / ".cache" / "mulearn")
   return {**os.environ, "MULEARN_CACHE": cache, **changes}
 

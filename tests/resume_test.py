@@ -77,11 +77,12 @@ def test_two_processes_are_stopped_as_one_and_go_on_as_one(killed, tmp_path):
 def test_a_text_game_is_moved_from_two_processes_to_two_devices(tmp_path):
   """Imitation comes first, and is of the two processes."""
   one, two = {"processes": 1, "devices": 2}, {"processes": 2, "devices": 1}
-  found = together.moved_text(
-      tmp_path, "--imitation_steps=2", before=two, after=one
-  )
+  words = ("--imitation_steps=2", "--num_steps=32")
+  # Saves when it is stopped, and at its end.
+  words += ("--checkpoint_every_seconds=1e9",)
+  found = together.moved_text(tmp_path, *words, before=two, after=one)
   assert found["exit_codes"] == [1, 1]
-  assert 10 <= found["lines_of_metrics_when_moved"] < 28
-  assert found["acts_with_an_optimiser_step"] == 1 + 21
+  assert 10 <= found["lines_of_metrics_when_moved"] < 20
+  assert found["acts_with_an_optimiser_step"] == 1 + 13
   assert found["same_games"] and found["same_phrases"]
   assert found["largest_difference_of_a_metric"] < 1e-5

@@ -13,7 +13,7 @@ from mulearn import run as run_lib
 from mulearn import train
 from mulearn.checkpoint import Checkpointer
 from mulearn.env.base import FOLD_SEEDS
-from mulearn.parallel.compilations import Compilations
+from mulearn.parallel import compilations
 from mulearn.parallel.mesh import make_mesh
 from mulearn.prior.base import UniformPrior
 from mulearn.replay import demonstrations
@@ -80,6 +80,7 @@ class Record:
   """A writer that keeps everything; also counts the calls to `should_stop`."""
 
   lines: list = dataclasses.field(default_factory=list)
+  warnings: list = dataclasses.field(default_factory=list)
   began: tuple = ()
   asked: int = 0
 
@@ -117,7 +118,19 @@ def learn(pool, embed, gold):
 def whole(config, learn, tmp_path_factory):
   """A run that nobody stopped, what it wrote, and where it is."""
   record, directory = Record(), tmp_path_factory.mktemp("whole")
-  return learn(config, directory, record), record, directory
+
+  def warn(text, *values):
+    record.warnings.append(text % values)
+
+  jax.clear_caches()
+  counting = compilations.Compilations()
+  with counting.during("A run"):
+    pass  # Of what comes a second time, it says what was compiled.
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(compilations.logging, "warning", warn)
+    with counting.during("A run"):
+      run = learn(config, directory, record)
+  return run, record, directory
 
 
 def _assert_equal_runs(actual, expected):
@@ -168,14 +181,11 @@ def test_a_run_learns_and_says_so(whole, config, embed, pool):
   assert {"loss/policy", "loss/value", "env_steps"} <= set(learned[-1])
 
 
-def test_each_program_is_compiled_once(config, learn, tmp_path, caplog):
+def test_each_program_is_compiled_once(whole):
   """And not again for what it returned itself, of another type or place."""
-  jax.clear_caches()
-  compilations = Compilations()
-  for work in (lambda: None, lambda: learn(config, tmp_path, Record())):
-    with compilations.during("A run"):
-      work()
-  counts = dict(re.findall(r"(\w+)\)? \((\d+)\)", caplog.text))
+  _, record, _ = whole
+  warnings = " ".join(record.warnings)
+  counts = dict(re.findall(r"(\w+)\)? \((\d+)\)", warnings))
   assert counts["learn_from_batch"] == counts["learn_from_replay"] == "1"
   assert counts["search_batch"] == "2"  # To act, and to be evaluated.
 

@@ -25,12 +25,14 @@ from mulearn.replay import demonstrations
 from mulearn.replay.demonstrations import EpisodeSource
 
 
-def get_config() -> c.Config:
-  """24 commands in each of two games."""
+def get_config(
+    num_steps: int = 48, checkpoint_every_seconds: float = 0.0
+) -> c.Config:
+  """Half of the commands in each of two games."""
   return c.Config(
-      num_steps=48,
-      eval_every=24,
-      checkpoint_every_seconds=0.0,
+      num_steps=num_steps,
+      eval_every=num_steps // 2,
+      checkpoint_every_seconds=checkpoint_every_seconds,
       env=c.EnvConfig(
           num_lanes=2, num_eval_lanes=2, num_processes=1, num_train_games=4,
           num_dev_games=2,
@@ -85,6 +87,13 @@ def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument("--workdir", type=pathlib.Path, required=True)
   parser.add_argument(
+      "--num_steps", type=int, default=48, help="commands, in all games"
+  )
+  parser.add_argument(
+      "--checkpoint_every_seconds", type=float, default=0.0,
+      help="0 saves after every round",
+  )  # fmt: skip
+  parser.add_argument(
       "--imitation_steps", type=int, default=0, help="on gold paths, before"
   )
   parser.add_argument(
@@ -96,7 +105,8 @@ def main() -> None:
   parser.add_argument("--num_processes", type=int, help="of the run")
   parser.add_argument("--process_id", type=int, help="of this process, from 0")
   options = parser.parse_args()
-  workdir, config = options.workdir, get_config()
+  workdir = options.workdir
+  config = get_config(options.num_steps, options.checkpoint_every_seconds)
   config.imitation_steps = options.imitation_steps
   directory = options.demonstrations or workdir / "demonstrations"
   hosts.join(options.coordinator, options.num_processes, options.process_id)

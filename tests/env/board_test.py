@@ -62,22 +62,27 @@ def test_observation_is_the_view_of_the_player_to_move():
 def test_othello_is_won_by_stones_and_a_pass_is_the_last_resort():
   game = board.othello()
   step = jax.jit(jax.vmap(game.step))
+
+  @jax.jit
+  @jax.vmap
+  def look(state):
+    return game.invalid(state), game.observation(state), game.reward(state)
+
   rng = np.random.default_rng(0)
   states = jax.vmap(game.init)(jax.random.split(jax.random.key(0), 64))
   num_passes, results = 0, set()
+  invalid, before, _ = map(np.asarray, look(states))
   while not states.terminated.all():
-    invalid = np.asarray(jax.vmap(game.invalid)(states))
     going_on = ~np.asarray(states.terminated)
     passes = going_on & ~invalid[:, 64]
     num_passes += passes.sum()
     assert invalid[passes, :64].all()  # Only who cannot move may pass.
-    before = np.asarray(jax.vmap(game.observation)(states))
     action = np.where(invalid, -1.0, rng.random(invalid.shape)).argmax(axis=1)
     states = step(states, jnp.asarray(action))
-    after = np.asarray(jax.vmap(game.observation)(states))
+    invalid, after, reward = map(np.asarray, look(states))
     np.testing.assert_array_equal(after[passes], before[passes][..., ::-1])
+    before = after
     ended = going_on & np.asarray(states.terminated)
-    reward = np.asarray(jax.vmap(game.reward)(states))
     other, own = after.sum(axis=(1, 2)).T  # Seen from behind: who moved is 1.
     np.testing.assert_array_equal(reward[ended], np.sign(own - other)[ended])
     results |= set(reward[ended])

@@ -21,22 +21,24 @@ def _play(columns):
   return state
 
 
+def _look(game):
+  """state -> all that a game says of it, by name."""
+  names = "observation", "invalid", "reward", "terminated", "current_player"
+  return lambda state: {name: getattr(game, name)(state) for name in names}
+
+
 def test_it_is_the_game_of_pgx():
   games = (_GAME, BoardGame(pgx_connect_four.ConnectFour()))
   keys, rng = jax.random.split(jax.random.key(0), 512), np.random.default_rng(0)
   states = [jax.vmap(game.init)(keys) for game in games]
   steps = [jax.jit(jax.vmap(game.step)) for game in games]
+  looks = [jax.jit(jax.vmap(_look(game))) for game in games]
   for _ in range(43):  # The last of them after every game's end.
-    for name in (
-        "observation", "invalid", "reward", "terminated", "current_player",
-    ):  # fmt: skip
-      ours, theirs = (
-          jax.vmap(getattr(game, name))(state)
-          for game, state in zip(games, states)
-      )
-      assert ours.dtype == theirs.dtype
-      np.testing.assert_array_equal(ours, theirs, err_msg=name)
-    invalid = np.asarray(jax.vmap(_GAME.invalid)(states[0]))
+    ours, theirs = (look(state) for look, state in zip(looks, states))
+    for name in ours:
+      assert ours[name].dtype == theirs[name].dtype
+      np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+    invalid = np.asarray(ours["invalid"])
     column = np.where(invalid, -1.0, rng.random(invalid.shape)).argmax(axis=1)
     column = jnp.asarray(column, jnp.int32)
     states = [step(state, column) for step, state in zip(steps, states)]

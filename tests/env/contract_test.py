@@ -175,9 +175,14 @@ def playouts(environment):
   return jax.jit(play)(keys)
 
 
+@functools.cache
+def _mapped(function):
+  return jax.jit(jax.vmap(jax.vmap(function)))
+
+
 def _map(function, states):
   """Applies an accessor to states `[B, T]`."""
-  return np.asarray(jax.vmap(jax.vmap(function))(states))
+  return np.asarray(_mapped(function)(states))
 
 
 def test_games_end_by_valid_moves(environment, playouts):
@@ -242,16 +247,17 @@ def test_batched_equals_single(environment, playouts):
 
 
 def test_shapes_and_types(environment):
-  state = environment.init(jax.random.key(1))
-  observation = environment.observation(state)
+  state = jax.eval_shape(environment.init, jax.random.key(1))
+  observation = jax.eval_shape(environment.observation, state)
   assert observation.shape == environment.observation_shape
   assert observation.dtype in (jnp.bool_, jnp.float32)
-  assert environment.invalid(state).shape == (environment.num_actions,)
-  assert environment.invalid(state).dtype == jnp.bool_
+  invalid = jax.eval_shape(environment.invalid, state)
+  assert invalid.shape == (environment.num_actions,)
+  assert invalid.dtype == jnp.bool_
   for accessor in (
       environment.reward,
       environment.terminated,
       environment.current_player,
   ):
-    assert accessor(state).shape == ()
+    assert jax.eval_shape(accessor, state).shape == ()
   assert environment.num_players in (1, 2)

@@ -27,17 +27,23 @@ def warnings(monkeypatch):
   return messages
 
 
-@pytest.fixture
-def pool(twc):
-  """Two lanes, each in a worker of its own, two steps into their games."""
-  with pool_lib.TextPool(twc, 2, 2, num_spares=1) as lanes:
-    lanes.reset({0: (0, "train"), 1: (1, "train")})
-    lanes.step(_LOOK)
-    lanes.step({0: "inventory", 1: "inventory"})
-    yield lanes
+@pytest.fixture(scope="module")
+def lanes(twc):
+  """Two lanes, each in a worker of its own."""
+  with pool_lib.TextPool(twc, 2, 2, num_spares=1) as pool:
+    yield pool
 
 
 @pytest.fixture
+def pool(lanes):
+  """The lanes, two steps into their games."""
+  lanes.reset({0: (0, "train"), 1: (1, "train")})
+  lanes.step(_LOOK)
+  lanes.step({0: "inventory", 1: "inventory"})
+  return lanes
+
+
+@pytest.fixture(scope="module")
 def expected(twc, jvm):
   """What lane 0 and lane 1 answer to `look around`, undisturbed."""
   game = text.TextWorldGame(twc, jvm)

@@ -34,27 +34,41 @@ def _play(game, moves):
   return state
 
 
+def _look(game, state):
+  """All that a game says of a state, with the cell that each action takes."""
+  cells = jax.vmap(game.cell, in_axes=(None, 0))
+  return (
+      game.invalid(state),
+      cells(state, jnp.arange(game.num_actions)),
+      game.terminated(state),
+      game.reward(state),
+      game.observation(state),
+  )
+
+
 @pytest.mark.parametrize("size, num_games", [(3, 20), (4, 10), (7, 5)])
 def test_it_is_the_game_on_the_table(size, num_games):
   game, rng = Hex(size), np.random.default_rng(size)
-  step = jax.jit(game.step)
+  step, look = jax.jit(game.step), jax.jit(lambda state: _look(game, state))
+  start = game.init(jax.random.key(0))
   winners = []
   for _ in range(num_games):
-    state = game.init(jax.random.key(0))
+    state, (invalid, cells, *_) = start, look(start)
     stones = [set(), set()]  # Of the first player, who joins rows; the second.
     for ply in itertools.count():
       mover = ply % 2
-      valid = np.flatnonzero(~np.asarray(game.invalid(state)))
+      valid = np.flatnonzero(~np.asarray(invalid))
       assert len(valid) == size**2 - ply
       action = int(rng.choice(valid))
-      cell = divmod(int(game.cell(state, action)), size)
+      cell = divmod(int(cells[action]), size)
       assert cell not in stones[0] | stones[1]
       stones[mover].add(cell)
       state = step(state, action)
       won = _connects(stones[mover], size, axis=mover)
-      assert bool(game.terminated(state)) == won
-      assert float(game.reward(state)) == float(won)
-      view = np.asarray(game.observation(state))
+      invalid, cells, over, reward, view = look(state)
+      assert bool(over) == won
+      assert float(reward) == float(won)
+      view = np.asarray(view)
       for plane, player in enumerate((1 - mover, mover)):
         seen = set(zip(*np.nonzero(view[..., plane])))
         if player == mover:  # The view is that of who moves next.

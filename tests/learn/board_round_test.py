@@ -123,7 +123,7 @@ def test_a_round_refreshes_stored_moves_and_nothing_else(
 
 def test_the_newest_networks_find_something_else(config, make_board_networks):
   one, two = (
-      _reanalysed(config, make_board_networks("world", seed), 64)[1]
+      _reanalysed(config, make_board_networks("world", seed), 400)[1]
       for seed in (0, 5)
   )
   assert np.abs(one.policy[:, :8] - two.policy[:, :8]).max() > 1e-3

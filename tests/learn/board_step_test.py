@@ -12,11 +12,22 @@ from mulearn import board_run
 from mulearn.config import SelfPlayConfig
 
 
+@pytest.fixture
+def make_config(board_config):
+  """kind of model -> a run of whole games, whose rounds are one program."""
+
+  def make(kind):
+    config = board_config(kind)
+    config.self_play = SelfPlayConfig(num_plies=16)
+    config.learn = dataclasses.replace(config.learn, learning_rate=3e-3)
+    return config
+
+  return make
+
+
 @pytest.mark.parametrize("kind", ["simulator", "world"])
-def test_the_same_games_again_and_again_are_learned(kind, board_config):
-  config = board_config(kind)
-  config.self_play = SelfPlayConfig(num_plies=16)
-  config.learn = dataclasses.replace(config.learn, learning_rate=3e-3)
+def test_the_same_games_again_and_again_are_learned(kind, make_config):
+  config = make_config(kind)
   run = board_run.begin(config, jax.random.key(0), jax.random.key(1))
   metrics = board_run.play_and_learn(
       run, jax.random.key(2), jax.random.key(3), num_updates=1
@@ -34,12 +45,12 @@ def test_the_same_games_again_and_again_are_learned(kind, board_config):
   assert all(np.isfinite(v) for v in jax.tree.leaves(later))
 
 
-def test_weights_of_a_batch_scale_its_loss(board_config):
-  config = board_config("simulator")
+def test_weights_of_a_batch_scale_its_loss(make_config):
+  config = make_config("simulator")
   run = board_run.begin(config, jax.random.key(0), jax.random.key(1))
   for _ in range(3):
     board_run.play_and_learn(
-        run, jax.random.key(2), jax.random.key(3), num_updates=0
+        run, jax.random.key(2), jax.random.key(3), num_updates=1
     )
   sample = board_run.replay_of(config).sample(run.memory, jax.random.key(0))
   step = jax.jit(board_run.learner_of(config).train_step)
@@ -49,12 +60,12 @@ def test_weights_of_a_batch_scale_its_loss(board_config):
 
 
 @pytest.mark.parametrize("kind", ["simulator", "world"])
-def test_parts_of_a_batch_add_up_to_its_gradient(kind, board_config):
-  config = board_config(kind)
+def test_parts_of_a_batch_add_up_to_its_gradient(kind, make_config):
+  config = make_config(kind)
   run = board_run.begin(config, jax.random.key(0), jax.random.key(1))
   key, rule = jax.random.key(2), optax.sgd(0.1)
-  for _ in range(3):  # Until games end, and heads have an opinion of it.
-    board_run.play_and_learn(run, key, key, num_updates=3)
+  for _ in range(9):  # Until games end, and heads have an opinion of it.
+    board_run.play_and_learn(run, key, key, num_updates=1)
   sample = board_run.replay_of(config).sample(run.memory, jax.random.key(0))
   state = dataclasses.replace(run.state, opt_state=rule.init(run.state.params))
   weights, found = jnp.array([0.5, 1.0, 2.0, 0.0]), []

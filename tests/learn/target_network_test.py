@@ -37,15 +37,15 @@ def test_a_target_that_cannot_follow_is_refused(decay):
     target_network.begin({}, decay)
 
 
-def _begin(config, decay):
-  config.learn.target_decay = decay
+def _begin(config):
+  config.learn.target_decay = 0.75
   return board_run.begin(config, jax.random.key(0), jax.random.key(1))
 
 
 def test_a_round_moves_the_target_a_little(board_config):
-  run = _begin(board_config("world"), 0.75)
-  for num_updates in (0, 0, 1):  # The first step's rate is 0.
-    board_run.play_and_learn(run, KEY, KEY, num_updates=num_updates)
+  run = _begin(board_config("world"))
+  for _ in range(3):  # The first step's rate is 0.
+    board_run.play_and_learn(run, KEY, KEY, num_updates=1)
   before = jax.tree.map(np.array, run.state.target)
   board_run.play_and_learn(run, KEY, KEY, num_updates=1)
   assert run.agent.networks is run.state.target
@@ -65,10 +65,10 @@ def test_the_target_plays(board_config, make_board_networks):
   """What is stored depends on it alone, not on the newest parameters."""
 
   def policies(params, target):
-    run = _begin(board_config("world"), 0.9)
+    run = _begin(board_config("world"))
     copy = jax.tree.map(jnp.copy, (params, target))  # A state is donated.
     run.state = TrainState(copy[0], run.state.opt_state, jnp.int32(0), copy[1])
-    board_run.play_and_learn(run, KEY, KEY, num_updates=0)
+    board_run.play_and_learn(run, KEY, KEY, num_updates=1)
     return np.asarray(run.memory.experience.policy)
 
   one, two = (make_board_networks("world", seed) for seed in (0, 5))

@@ -41,8 +41,10 @@ def numbers(model):
 
 @pytest.mark.parametrize("rank", [0, 4])
 def test_it_learns(tiny, rows, tmp_path, rank):
-  settings = dict(num_steps=30, learning_rate=2e-2, lora_rank=rank)
-  config = dataclasses.replace(CONFIG, **settings)
+  config = dataclasses.replace(
+      CONFIG, num_steps=30, learning_rate=2e-2, lora_rank=rank, save_every=30,
+      eval_every=30,
+  )  # fmt: skip
   done = finetune.train(tiny, rows, config, tmp_path, valid=rows)
   assert done.step == 30 and done.losses[-1] < 0.5 * done.losses[0]
   lines = (tmp_path / "metrics.jsonl").read_text().splitlines()

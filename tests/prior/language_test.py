@@ -209,13 +209,18 @@ def test_unknown_method_is_named(raw, rooms):
     prior(rooms)
 
 
+@pytest.fixture(scope="module")
+def smollm2():
+  return lm.load("smollm2-135m")
+
+
 @pytest.mark.parametrize("method", ["mean", "constrained"])
-def test_real_model_agrees_with_its_own_scorer(cache, rooms, method):
-  raw = language.RawScores(lambda: lm.load("smollm2-135m"), "real", cache)
+def test_real_model_agrees_with_its_own_scorer(smollm2, cache, rooms, method):
+  raw = language.RawScores(lambda: smollm2, "real", cache)
   scoring = language.Scoring("plain", method, 1.0)
   [row] = language.LanguagePrior(raw, scoring)(rooms[2:])
   [expected] = lm.score(
-      lm.load("smollm2-135m"),
+      smollm2,
       [prompts.context("plain", rooms[2].prompt)],
       [[prompts.candidate(c) for c in rooms[2].commands]],
       method=method,
