@@ -179,7 +179,7 @@ def runs(tmp_path_factory):
     config.env.num_lanes, config.self_play.num_plies = 16, 2
     config.learn.updates_per_env_step = 1 / 16
     config.replay.min_size, config.replay.batch_size = 32, 16
-    config.replay.capacity = 1024
+    config.replay.capacity, config.learn.td_steps = 1024, 2
     board_train.run_experiment(config, folder / f"hex_3_4_{seed}")
   return folder
 

@@ -1,5 +1,7 @@
 """The target network: a slow average, and what searches if there is one."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -39,6 +41,7 @@ def test_a_target_that_cannot_follow_is_refused(decay):
 
 def _begin(config):
   config.learn.target_decay = 0.75
+  config.learn.td_steps = 1  # One round is long enough to learn from.
   return board_run.begin(config, jax.random.key(0), jax.random.key(1))
 
 
@@ -66,8 +69,10 @@ def test_the_target_plays(board_config, make_board_networks):
 
   def policies(params, target):
     run = _begin(board_config("world"))
-    copy = jax.tree.map(jnp.copy, (params, target))  # A state is donated.
-    run.state = TrainState(copy[0], run.state.opt_state, jnp.int32(0), copy[1])
+    copies = jax.tree.map(jnp.copy, (params, target))  # A state is donated.
+    # Placed as before, it is of the same program.
+    params, target = jax.device_put(copies, run.state.step.sharding)
+    run.state = dataclasses.replace(run.state, params=params, target=target)
     board_run.play_and_learn(run, KEY, KEY, num_updates=1)
     return np.asarray(run.memory.experience.policy)
 

@@ -89,6 +89,7 @@ def test_imagined_boards_become_those_that_come(config):
   config.env.num_lanes, config.num_steps = 32, 1024
   config.replay.capacity, config.replay.batch_size = 1024, 64
   config.learn.learning_rate, config.learn.updates_per_env_step = 3e-3, 0.25
+  config.learn.td_steps = 1  # One round is long enough to learn from.
   key = jax.random.key(0)
   run = board_run.begin(config, key, key)
   losses = []
