@@ -60,7 +60,14 @@ def train(
   Raises:
     train.Interrupted: asked to stop; the run is saved.
     FloatingPointError: a loss is not finite; earlier checkpoints are kept.
+    ValueError: the replay will never hold what it shall learn from.
   """
+  if config.replay.min_size > config.replay.capacity:
+    raise ValueError(
+        f"replay.min_size is {config.replay.min_size}, but replay.capacity"
+        f" {config.replay.capacity}: so many moves are never held, and nothing"
+        " would be learned. Set it to the capacity at most."
+    )
   keys = _Keys.from_seed(config.seed)
   watch, trace = watch or Watch(), trace or Trace(workdir)
   with (

@@ -79,7 +79,6 @@ def test_samples_are_not_learned_from_games_of_others(board_config):
     "part, changes, says",
     [
         ("self_play", {"temperature": 0.0}, "temperature is 0, which moves"),
-        ("replay", {"min_size": 65}, "min_size is 65, but replay.capacity 64"),
         ("search", {"policy": "gumbl"}, "'gumbl'; it must be one of gumbel,"),
     ],
 )

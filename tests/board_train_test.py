@@ -121,6 +121,14 @@ def test_the_same_command_again_only_reads(whole, config):
   assert (workdir / "metrics.jsonl").read_text() == before
 
 
+def test_a_memory_that_is_never_enough_is_refused(config, tmp_path):
+  replay = dataclasses.replace(config.replay, min_size=65)
+  with pytest.raises(
+      ValueError, match="min_size is 65, but replay.capacity 64"
+  ):
+    _train(dataclasses.replace(config, replay=replay), tmp_path)
+
+
 def test_another_config_leaves_the_run_as_it_is(whole, config):
   results, workdir = whole
   wider = dataclasses.replace(config.model, width=24)

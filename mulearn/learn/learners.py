@@ -69,18 +69,12 @@ def check(config: Config) -> None:
 
 
 def _check_play(config: Config) -> None:
-  """Raises a ValueError where nothing can be played, or learned from."""
+  """Raises a ValueError where no move can be drawn."""
   if config.self_play.temperature <= 0.0:
     raise ValueError(
         f"self_play.temperature is {config.self_play.temperature:g}, which moves"
         " cannot be drawn at: set it above 0, or self_play.temperature_plies to"
         " 0 for the moves that search found best."
-    )
-  if config.replay.min_size > config.replay.capacity:
-    raise ValueError(
-        f"replay.min_size is {config.replay.min_size}, but replay.capacity"
-        f" {config.replay.capacity}: so many moves are never held, and nothing"
-        " would be learned. Set it to the capacity at most."
     )
 
 
