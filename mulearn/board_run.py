@@ -10,13 +10,13 @@ import functools
 from absl import logging
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, PartitionSpec
 
 from mulearn.act import self_play
 from mulearn.act.board_agent import BoardAgent, BoardSettings
 from mulearn.act.self_play import Lanes
 from mulearn.checkpoint import Checkpointer
-from mulearn.config import Config, PriorConfig
+from mulearn.config import Config, PriorConfig, whole_count
 from mulearn.env import symmetry
 from mulearn.env.games import action_size, make_environment
 from mulearn.learn import board_round, learners, target_network
@@ -25,9 +25,9 @@ from mulearn.learn.optimizer import make_optimizer
 from mulearn.model.board_kinds import check_game, make_networks
 from mulearn.model.board_networks import Predictor
 from mulearn.model.support import Support
-from mulearn.parallel.mesh import make_arrays, make_mesh, replicated
+from mulearn.parallel.mesh import make_arrays, make_mesh, placed
 from mulearn.replay import buffer, demonstrations, recorded
-from mulearn.replay.buffer import Replay, make_replay
+from mulearn.replay.buffer import replay_of
 from mulearn.types import Array, PyTree, TrainState, Trajectory
 
 Point = dict[str, float]
@@ -157,12 +157,10 @@ def fresh(
     config: Config, init_key: Array, start_key: Array
 ) -> tuple[TrainState, PyTree, Lanes]:
   """The arrays of a run before its first move; consumes the keys."""
-  networks = make_networks(config, init_key)
-  state = TrainState(
-      params=networks,
-      opt_state=learner_of(config).optimizer.init(networks),
-      step=jnp.zeros((), jnp.int32),
-      target=target_network.begin(networks, config.learn.target_decay),
+  state = target_network.first_state(
+      make_networks(config, init_key),
+      learner_of(config).optimizer,
+      config.learn.target_decay,
   )
   memory = replay_of(config).init(_example_move(config))
   environment = make_environment(config.env.name)
@@ -185,15 +183,10 @@ def layout(
     arrays: tuple[TrainState, PyTree, Lanes], mesh: Mesh
 ) -> tuple[TrainState, PyTree, Lanes]:
   """Where the arrays of `fresh` live: lanes and rings are split, no others."""
-  if mesh.size == 1:  # As the compiler names what a round returns.
-    return jax.tree.map(lambda x: replicated(mesh), arrays)
   state, memory, lanes = arrays
-  specs = (
-      jax.tree.map(lambda x: PartitionSpec(), state),
-      buffer.layout(memory),
-      jax.tree.map(lambda x: PartitionSpec("data"), lanes),
-  )
-  return jax.tree.map(lambda spec: NamedSharding(mesh, spec), specs)
+  whole = jax.tree.map(lambda x: PartitionSpec(), state)
+  by_lane = jax.tree.map(lambda x: PartitionSpec("data"), lanes)
+  return placed(mesh, (whole, buffer.layout(memory), by_lane))
 
 
 def restore_networks(
@@ -226,13 +219,13 @@ def moves_per_round(config: Config) -> int:
 
 
 def updates_per_round(config: Config) -> int:
-  """Optimiser steps of a round; see `_per_round`."""
+  """Optimiser steps of a round; see `whole_count`."""
   ratio = config.learn.updates_per_env_step
   return _per_round(config, "learn.updates_per_env_step", ratio, at_least=1)
 
 
 def reanalysed_per_round(config: Config) -> int:
-  """Stored moves that are searched again in a round; see `_per_round`."""
+  """Stored moves that are searched again in a round; see `whole_count`."""
   ratio = config.replay.reanalysed_per_env_step
   return _per_round(config, "replay.reanalysed_per_env_step", ratio, at_least=0)
 
@@ -240,25 +233,8 @@ def reanalysed_per_round(config: Config) -> int:
 def _per_round(
     config: Config, name: str, ratio: float, *, at_least: int
 ) -> int:
-  """A fixed ratio to the moves played, as a number for each round.
-
-  Raises:
-    ValueError: if the ratio does not come out whole.
-  """
-  count = round(ratio * moves_per_round(config), 6)
-  if count < at_least or count != int(count):
-    raise ValueError(
-        f"{name} x env.num_lanes x self_play.num_plies is {count:g}; a whole"
-        f" number of at least {at_least} is needed, so that data and work keep"
-        " their ratio whatever the speed."
-    )
-  return int(count)
-
-
-def replay_of(config: Config, num_shards: int = 1) -> Replay:
-  """The replay of a run, or the part of it that one of several shards keeps."""
-  parts = buffer.split(config.replay, config.env.num_lanes, num_shards)
-  return make_replay(*parts, buffer.sequence_length(config.learn))
+  unit, moves = "env.num_lanes x self_play.num_plies", moves_per_round(config)
+  return whole_count(name, ratio, unit, moves, at_least=at_least)
 
 
 def learner_of(config: Config) -> BoardLearner:

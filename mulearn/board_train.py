@@ -15,7 +15,7 @@ import os
 import pathlib
 import sys
 import time
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, get_type_hints
 
 import jax
 
@@ -26,6 +26,7 @@ from mulearn.board_run import BoardRun
 from mulearn.checkpoint import Checkpointer, CheckpointError, SignalGuard
 from mulearn.config import Config
 from mulearn.evaluate.examiners import EXAMINERS, MEASURES, measure_of
+from mulearn.keys import Keys, at
 from mulearn.metrics import JsonLinesWriter, MultiWriter, TensorBoardWriter
 from mulearn.parallel import hosts
 from mulearn.parallel.compilations import Compilations
@@ -68,7 +69,7 @@ def train(
         f" {config.replay.capacity}: so many moves are never held, and nothing"
         " would be learned. Set it to the capacity at most."
     )
-  keys = _Keys.from_seed(config.seed)
+  keys = Keys.from_seed(config.seed)
   watch, trace = watch or Watch(), trace or Trace(workdir)
   with (
       Checkpointer(
@@ -86,7 +87,7 @@ def train(
 
     while True:
       if _is_due(run):
-        _examine(run, jax.random.fold_in(keys.examine, run.env_steps), hooks)
+        _examine(run, at(keys.evaluate, run.env_steps), hooks)
         clock.tick()
         _keep_best(run, best)
         if agents is not None:
@@ -99,8 +100,8 @@ def train(
       with compilations.during("A round", learns), trace.round(learns):
         found = board_run.play_and_learn(
             run,
-            jax.random.fold_in(keys.act, run.env_steps),
-            jax.random.fold_in(keys.learn, run.env_steps),
+            at(keys.act, run.env_steps),
+            at(keys.learn, run.env_steps),
             num_updates=board_run.updates_per_round(config) if learns else 0,
         )
         metrics = train_lib.check_finite(found)
@@ -338,20 +339,6 @@ def _keep_best(run: BoardRun, best: Checkpointer) -> None:
   *earlier, newest = map(_judge, run.curve)
   if newest > max(earlier, default=-math.inf):
     run.save_agent(best)
-
-
-class _Keys(NamedTuple):
-  """The seed's keys, one a purpose; a counter is folded in at each use."""
-
-  init: Array
-  start: Array
-  act: Array
-  learn: Array
-  examine: Array
-
-  @classmethod
-  def from_seed(cls, seed: int) -> "_Keys":
-    return cls(*jax.random.split(jax.random.key(seed), 5))
 
 
 class _Clock:

@@ -32,6 +32,30 @@ def choose(choices: Mapping[str, _Choice], field: str, value: str) -> _Choice:
   return choices[value]
 
 
+def whole_count(
+    name: str, ratio: float, unit: str, moves: int, *, at_least: int = 0
+) -> int:
+  """A fixed ratio to the moves played, as a number for each so many of them.
+
+  Args:
+    name: field of the config that holds the ratio.
+    ratio: to one move.
+    unit: what the moves are in the config's words, such as `env.num_lanes`.
+    moves: played between two times.
+    at_least: the least that makes sense.
+
+  Raises:
+    ValueError: it does not come out whole.
+  """
+  count = round(ratio * moves, 6)
+  if count < at_least or count != int(count):
+    raise ValueError(
+        f"{name} x {unit} is {count:g}; a whole number of at least {at_least}"
+        " is needed, so that data and work keep their ratio whatever the speed."
+    )
+  return int(count)
+
+
 @dataclasses.dataclass(kw_only=True)
 class EnvConfig:
   """Which games are played, and how they are hosted."""

@@ -6,14 +6,13 @@ import functools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, PartitionSpec
 import numpy as np
 
 from mulearn.act.agent import Agent, make_networks
 from mulearn.act.host import Actor
 from mulearn.checkpoint import Checkpointer
-from mulearn.config import Config, PriorConfig, choose
+from mulearn.config import Config, PriorConfig, choose, whole_count
 from mulearn.env.base import GameSpec
 from mulearn.env.pool import TextPool
 from mulearn.learn import target_network
@@ -22,11 +21,11 @@ from mulearn.model.networks import Action, Networks, Observation
 from mulearn.model.phrases import PhraseTable
 from mulearn.model.support import Support
 from mulearn.parallel import hosts
-from mulearn.parallel.mesh import make_arrays, make_mesh, replicated
+from mulearn.parallel.mesh import make_arrays, make_mesh, placed
 from mulearn.prior.base import Prior
 from mulearn.prior.fusion import RULES
 from mulearn.replay import buffer
-from mulearn.replay.buffer import Replay, make_replay
+from mulearn.replay.buffer import Replay, replay_of
 from mulearn.types import Array, PyTree, TrainState, Trajectory
 
 
@@ -179,13 +178,10 @@ def begin(
 
 def fresh(config: Config, rng_key: Array) -> tuple[TrainState, PyTree]:
   """The arrays of a run before its first step; consumes the key."""
-  networks = make_networks(config, rng_key)
-  optimizer = learn_settings(config)["optimizer"]
-  state = TrainState(
-      params=networks,
-      opt_state=optimizer.init(networks),
-      step=jnp.zeros((), jnp.int32),
-      target=target_network.begin(networks, config.learn.target_decay),
+  state = target_network.first_state(
+      make_networks(config, rng_key),
+      learn_settings(config)["optimizer"],
+      config.learn.target_decay,
   )
   return state, replay_of(config).init(_example_move(config))
 
@@ -194,14 +190,9 @@ def layout(
     arrays: tuple[TrainState, PyTree], mesh: Mesh
 ) -> tuple[TrainState, PyTree]:
   """Where the arrays of `fresh` live: rings are split by lanes, no others."""
-  if mesh.size == 1:  # As the compiler names what a step returns.
-    return jax.tree.map(lambda x: replicated(mesh), arrays)
   state, memory = arrays
-  specs = (
-      jax.tree.map(lambda x: PartitionSpec(), state),
-      buffer.layout(memory),
-  )
-  return jax.tree.map(lambda spec: NamedSharding(mesh, spec), specs)
+  whole = jax.tree.map(lambda x: PartitionSpec(), state)
+  return placed(mesh, (whole, buffer.layout(memory)))
 
 
 def game_spec(config: Config) -> GameSpec:
@@ -244,26 +235,29 @@ def _num_lanes_here(config: Config) -> int:
   return lanes // parts
 
 
-def replay_of(config: Config, num_shards: int = 1) -> Replay:
-  """The replay of a run, or the part of it that one of several shards keeps."""
-  parts = buffer.split(config.replay, config.env.num_lanes, num_shards)
-  return make_replay(*parts, buffer.sequence_length(config.learn))
-
-
 def updates_per_act(config: Config) -> int:
-  """Optimiser steps after every act of all lanes; see `_per_act`."""
-  ratio = config.learn.updates_per_env_step
-  return _per_act(config, "learn.updates_per_env_step", ratio, at_least=1)
+  """Optimiser steps after every act of all lanes; see `whole_count`."""
+  return whole_count(
+      "learn.updates_per_env_step",
+      config.learn.updates_per_env_step,
+      "env.num_lanes",
+      config.env.num_lanes,
+      at_least=1,
+  )
 
 
 def reanalysed_per_act(config: Config, num_shards: int = 1) -> int:
-  """Stored moves that are searched again after every act; see `_per_act`.
+  """Stored moves that are searched again after every act.
 
   Raises:
     ValueError: if the shards cannot share them evenly.
   """
-  ratio = config.replay.reanalysed_per_env_step
-  count = _per_act(config, "replay.reanalysed_per_env_step", ratio, at_least=0)
+  count = whole_count(
+      "replay.reanalysed_per_env_step",
+      config.replay.reanalysed_per_env_step,
+      "env.num_lanes",
+      config.env.num_lanes,
+  )
   if count % num_shards:
     raise ValueError(
         f"{count} stored moves are searched again after an act, which"
@@ -272,22 +266,6 @@ def reanalysed_per_act(config: Config, num_shards: int = 1) -> int:
         f" {num_shards}."
     )
   return count
-
-
-def _per_act(config: Config, name: str, ratio: float, *, at_least: int) -> int:
-  """A fixed ratio to the moves played, as a number for each act of all lanes.
-
-  Raises:
-    ValueError: if the ratio does not come out whole.
-  """
-  count = round(ratio * config.env.num_lanes, 6)
-  if count < at_least or count != int(count):
-    raise ValueError(
-        f"{name} x env.num_lanes is {count:g}; a whole number of at least"
-        f" {at_least} is needed, so that data and work keep their ratio"
-        " whatever the speed."
-    )
-  return int(count)
 
 
 def learn_settings(config: Config) -> dict[str, Any]:

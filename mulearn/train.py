@@ -13,7 +13,6 @@ import pathlib
 import time
 from typing import Protocol
 
-import jax
 import numpy as np
 
 from mulearn import run as run_lib
@@ -22,6 +21,7 @@ from mulearn.config import Config
 from mulearn.env.base import FOLD_SEEDS, TextObservation
 from mulearn.env.pool import TextPool
 from mulearn.evaluate import play as play_lib
+from mulearn.keys import Keys, at
 from mulearn.learn.imitate import encode_episode
 from mulearn.learn.reanalyse import reanalyse
 from mulearn.learn.step import learn_from_batch, learn_from_replay
@@ -31,7 +31,12 @@ from mulearn.parallel.compilations import Compilations
 from mulearn.parallel.watch import Watch
 from mulearn.prior.base import Prior
 from mulearn.replay import sequences
-from mulearn.replay.buffer import is_enough, num_moves, sequence_length
+from mulearn.replay.buffer import (
+    is_enough,
+    num_moves,
+    replay_of,
+    sequence_length,
+)
 from mulearn.replay.demonstrations import EpisodeSource
 from mulearn.run import Run
 from mulearn.types import Array
@@ -86,7 +91,7 @@ def train(
     Interrupted: `should_stop` of the hooks said so; the run is saved.
     FloatingPointError: a loss is not finite; earlier checkpoints are kept.
   """
-  keys, watch = _Keys.from_seed(config.seed), watch or Watch()
+  keys, watch = Keys.from_seed(config.seed), watch or Watch()
   with Checkpointer(
       workdir / "checkpoints", keep=config.num_checkpoints
   ) as checkpointer:
@@ -101,16 +106,16 @@ def train(
 
     while True:
       if run.env_steps % config.eval_every < config.env.num_lanes:
-        _evaluate(run, keys.at(keys.evaluate, run.env_steps), pool, hooks)
+        _evaluate(run, at(keys.evaluate, run.env_steps), pool, hooks)
       if run.env_steps >= config.num_steps:
         break
       watch.begin_round(run.env_steps)
-      run.remember(run.actor.act(run.agent, keys.at(keys.act, run.env_steps)))
+      run.remember(run.actor.act(run.agent, at(keys.act, run.env_steps)))
       metrics = run.actor.recent()
       if is_enough(config, int(num_moves(run.memory))):
-        _reanalyse(run, keys.at(keys.reanalyse, run.env_steps))
+        _reanalyse(run, at(keys.reanalyse, run.env_steps))
         with compilations.during("Learning"):
-          metrics |= _learn(run, keys.at(keys.learn, run.env_steps))
+          metrics |= _learn(run, at(keys.learn, run.env_steps))
       watch.end_round()
       _report(run, "search", run.env_steps, config.num_steps, metrics, hooks)
       saver.maybe_save()
@@ -133,7 +138,7 @@ def _learn(run: Run, rng_key: Array) -> dict[str, float]:
       rng_key,
       run.agent.phrases.arrays(),
       num_updates=run_lib.updates_per_act(run.config),
-      replay=run_lib.replay_of(run.config, run.agent.mesh.shape["data"]),
+      replay=replay_of(run.config, run.agent.mesh.shape["data"]),
       mesh=run.agent.mesh,
       **run_lib.learn_settings(run.config),
   )
@@ -244,26 +249,6 @@ def check_finite(metrics: dict[str, Array]) -> dict[str, float]:
         " grew."
     )
   return values
-
-
-@dataclasses.dataclass(frozen=True)
-class _Keys:
-  """The seed's keys, one a purpose; a counter is folded in at each use."""
-
-  init: Array
-  start: Array
-  act: Array
-  learn: Array
-  evaluate: Array
-  reanalyse: Array
-
-  @classmethod
-  def from_seed(cls, seed: int) -> "_Keys":
-    return cls(*jax.random.split(jax.random.key(seed), 6))
-
-  @staticmethod
-  def at(key: Array, counter: int) -> Array:
-    return jax.random.fold_in(key, counter)
 
 
 class Savable(Protocol):

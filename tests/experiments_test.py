@@ -36,6 +36,7 @@ from mulearn.prior import __main__ as prior_main
 from mulearn.prior.build import KINDS
 from mulearn.prior.fusion import RULES
 from mulearn.replay import buffer
+from mulearn.replay.buffer import replay_of
 from mulearn.search.plan import POLICIES
 
 _ROOT = pathlib.Path(__file__).parent.parent
@@ -126,7 +127,7 @@ def test_a_shipped_config_and_its_arms_are_sound(name, argument):
     one = study.configure_arm(config, arm, seed=1)
     assert one.prior.kind in KINDS and one.prior.fusion in RULES
     assert one.search.policy in POLICIES and one.player in ("search", "policy")
-    run_lib.replay_of(one)
+    replay_of(one)
     run_lib.learn_settings(one)
     assert one.replay.min_size >= one.env.num_lanes
     if one.num_steps:
@@ -158,7 +159,7 @@ def test_a_shipped_run_on_a_board_is_sound(name, arm):
   assert config.search.num_eval_simulations <= 100
   moves = board_run.moves_per_round(config)
   board_run.updates_per_round(config)
-  board_run.replay_of(config)
+  replay_of(config)
   assert moves <= config.replay.min_size < config.num_steps
   # The curve begins, goes on and ends with a point, some in the last quarter.
   assert config.eval_every % moves == config.num_steps % config.eval_every == 0

@@ -13,6 +13,7 @@ from mulearn.config import (
     PriorConfig,
     ReplayConfig,
 )
+from mulearn.replay.buffer import replay_of
 
 
 def test_lanes_of_acting_and_of_evaluation_are_apart():
@@ -72,7 +73,7 @@ def test_arms_that_learn_alike_share_a_compiled_step():
 
 def test_what_is_stored_fits_what_is_acted(tiny_config):
   config = dataclasses.replace(tiny_config)
-  memory = run_lib.replay_of(config).init(run_lib._example_move(config))
+  memory = replay_of(config).init(run_lib._example_move(config))
   experience = memory.experience
   lanes, slots = config.env.num_lanes, config.model.num_slots
   assert experience.policy.shape == (lanes, 64 // lanes, slots)

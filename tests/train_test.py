@@ -13,6 +13,7 @@ from mulearn import run as run_lib
 from mulearn import train
 from mulearn.checkpoint import Checkpointer
 from mulearn.env.base import FOLD_SEEDS
+from mulearn.keys import Keys
 from mulearn.parallel import compilations
 from mulearn.parallel.mesh import make_mesh
 from mulearn.prior.base import UniformPrior
@@ -163,7 +164,7 @@ def test_a_run_learns_and_says_so(whole, config, embed, pool):
   assert len(run.trust) == acts - first + 1
   fresh = run_lib.begin(
       config,
-      train._Keys.from_seed(config.seed).init,
+      Keys.from_seed(config.seed).init,
       prior=OpinionatedPrior(),
       embed=embed,
       pool=pool,

@@ -13,7 +13,28 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mulearn.types import PyTree
+from mulearn.types import PyTree, TrainState
+
+
+def first_state(
+    params: PyTree, optimizer: optax.GradientTransformation, decay: float
+) -> TrainState:
+  """What a run learns from its first step on.
+
+  Args:
+    params: of fresh networks.
+    optimizer: of the run.
+    decay: of the target network; see `begin`.
+
+  Returns:
+    The state, at step 0.
+  """
+  return TrainState(
+      params=params,
+      opt_state=optimizer.init(params),
+      step=jnp.zeros((), jnp.int32),
+      target=begin(params, decay),
+  )
 
 
 def begin(params: PyTree, decay: float) -> PyTree | None:

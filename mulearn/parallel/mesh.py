@@ -92,6 +92,13 @@ def make_arrays(
   return jax.device_put(typed(*args), places)
 
 
+def placed(mesh: Mesh, specs: PyTree) -> PyTree:
+  """The shardings of specs; on one device all are whole, as a compiler says."""
+  if mesh.size == 1:
+    return jax.tree.map(lambda spec: replicated(mesh), specs)
+  return jax.tree.map(lambda spec: NamedSharding(mesh, spec), specs)
+
+
 def _strongly_typed(x: Array) -> Array:
   is_key = jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
   return x if is_key else x.astype(x.dtype)

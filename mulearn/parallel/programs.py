@@ -24,6 +24,7 @@ from mulearn.lm.config import DecoderConfig
 from mulearn.lm.decoder import Decoder
 from mulearn.model.phrases import PhraseTable
 from mulearn.parallel.mesh import data_sharding, make_mesh, replicated
+from mulearn.replay.buffer import replay_of
 from mulearn.types import PyTree
 
 # Rows and tokens of a batch of texts that are scored: one of `lm.pack.SHAPES`.
@@ -100,7 +101,7 @@ def _board(config: Config, mesh: Mesh) -> Programs:
 
 def _text(config: Config, mesh: Mesh, num_hosts: int) -> Programs:
   lanes, shards = config.env.num_lanes, mesh.shape["data"]
-  replay = run_lib.replay_of(config, shards)  # Checks that they are shared.
+  replay = replay_of(config, shards)  # Checks that they are shared.
   key = jax.eval_shape(lambda: jax.random.key(0))
   state, memory = jax.eval_shape(lambda k: run_lib.fresh(config, k), key)
   state, memory = _place((state, memory), run_lib.layout((state, memory), mesh))

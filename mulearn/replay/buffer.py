@@ -49,6 +49,17 @@ class Replay(NamedTuple):
   update: Callable[[PyTree, Any, Array], PyTree]
 
 
+def replay_of(config: Config, num_shards: int = 1) -> Replay:
+  """The replay of a run, or the part of it that one of several shards keeps.
+
+  Args:
+    config: of the run.
+    num_shards: that keep a part each.
+  """
+  parts = split(config.replay, config.env.num_lanes, num_shards)
+  return make_replay(*parts, sequence_length(config.learn))
+
+
 @functools.cache  # Runs that share a replay share its compiled programs.
 def make_replay(
     config: ReplayConfig, num_lanes: int, sequence_length: int

@@ -9,6 +9,7 @@ from mulearn import board_run
 from mulearn.learn import board_round
 from mulearn.model.board_world import BoardObservation
 from mulearn.replay import buffer
+from mulearn.replay.buffer import replay_of
 from mulearn.search.plan import improved_value
 from mulearn.types import Trajectory
 
@@ -36,7 +37,7 @@ def _program(run, **changes):
           "self_play": run.config.self_play,
           "num_simulations": 4,
           "step_limit": 9,
-          "replay": board_run.replay_of(run.config),
+          "replay": replay_of(run.config),
           "num_updates": 1,
           "num_reanalysed": 8,
           "mesh": run.agent.mesh,

@@ -10,6 +10,7 @@ import pytest
 
 from mulearn import board_run
 from mulearn.config import SelfPlayConfig
+from mulearn.replay.buffer import replay_of
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def test_the_same_games_again_and_again_are_learned(kind, make_config):
   metrics = board_run.play_and_learn(
       run, jax.random.key(2), jax.random.key(3), num_updates=1
   )
-  learner, replay = board_run.learner_of(config), board_run.replay_of(config)
+  learner, replay = board_run.learner_of(config), replay_of(config)
   learn = jax.jit(
       lambda state, memory, key: learner.learn(
           state, memory, key, replay=replay, num_updates=60
@@ -52,7 +53,7 @@ def test_weights_of_a_batch_scale_its_loss(make_config):
     board_run.play_and_learn(
         run, jax.random.key(2), jax.random.key(3), num_updates=1
     )
-  sample = board_run.replay_of(config).sample(run.memory, jax.random.key(0))
+  sample = replay_of(config).sample(run.memory, jax.random.key(0))
   step = jax.jit(board_run.learner_of(config).train_step)
   _, once = step(run.state, sample.trajectory, jnp.ones(4))
   _, twice = step(run.state, sample.trajectory, 2.0 * jnp.ones(4))
@@ -66,7 +67,7 @@ def test_parts_of_a_batch_add_up_to_its_gradient(kind, make_config):
   key, rule = jax.random.key(2), optax.sgd(0.1)
   for _ in range(9):  # Until games end, and heads have an opinion of it.
     board_run.play_and_learn(run, key, key, num_updates=1)
-  sample = board_run.replay_of(config).sample(run.memory, jax.random.key(0))
+  sample = replay_of(config).sample(run.memory, jax.random.key(0))
   state = dataclasses.replace(run.state, opt_state=rule.init(run.state.params))
   weights, found = jnp.array([0.5, 1.0, 2.0, 0.0]), []
   for count in (1, 4):

@@ -16,6 +16,7 @@ from mulearn.learn.step import learn_from_replay
 from mulearn.model.phrases import PhraseTable
 from mulearn.parallel.mesh import make_mesh, shard_key
 from mulearn.replay import buffer
+from mulearn.replay.buffer import replay_of
 
 
 def _board_config():
@@ -147,7 +148,7 @@ def _check_text(mesh):
   state, memory, metrics = learn_from_replay(
       state, memory, jax.random.key(3), phrases,
       num_updates=run_lib.updates_per_act(config),
-      replay=run_lib.replay_of(config, 4), mesh=mesh,
+      replay=replay_of(config, 4), mesh=mesh,
       **run_lib.learn_settings(config),
   )  # fmt: skip
   assert int(state.step) == 2 and np.isfinite(metrics["loss"])

@@ -13,6 +13,7 @@ from experiments.unplugged import make_data
 from mulearn import board_run, board_train, train
 from mulearn.learn import learners
 from mulearn.replay import buffer, demonstrations, recorded
+from mulearn.replay.buffer import replay_of
 
 _NUM_GAMES = 24
 
@@ -124,7 +125,7 @@ def test_with_no_gradient_of_imagined_moves_the_latent_is_of_the_root(data):
   )
   key = jax.random.key(0)
   run = board_run.begin(config, key, key)
-  learner, replay = board_run.learner_of(config), board_run.replay_of(config)
+  learner, replay = board_run.learner_of(config), replay_of(config)
   moves = replay.sample(run.memory, key).trajectory
   # The root teaches nothing, and the imagined position alone all there is.
   first = jnp.arange(moves.policy.shape[1])[:, None] == 0
