@@ -160,19 +160,19 @@ def _fetch(options: argparse.Namespace) -> None:
 
 
 def _info(options: argparse.Namespace) -> None:
-  model = lm.load(options.model)
+  config, digest = lm.describe(options.model)
   known = lm.KNOWN_MODELS.get(options.model)
-  print(f"name             {model.name}")
-  print(f"sha256           {model.sha256}")
+  print(f"name             {options.model}")
+  print(f"sha256           {digest}")
   if known is not None:
     print(f"licence          {known.licence}")
     print(f"from             {known.requirement}")
-  print(f"parameters       {size.num_parameters(model.config):,}")
+  print(f"parameters       {size.num_parameters(config):,}")
   for dtype in ("float32", "bfloat16"):
-    held = size.weight_bytes(model.config, dtype)
-    token = size.cache_bytes(model.config, dtype)
+    held = size.weight_bytes(config, dtype)
+    token = size.cache_bytes(config, dtype)
     print(f"{dtype:<16} {held:,} bytes, and {token:,} a token of context")
-  for name, value in dataclasses.asdict(model.config).items():
+  for name, value in dataclasses.asdict(config).items():
     print(f"{name:<16} {value}")
 
 

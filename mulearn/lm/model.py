@@ -90,6 +90,24 @@ def load(
   return _build(checkpoint, dtype, sharding, digest, name)
 
 
+def describe(name_or_path: str | pathlib.Path) -> tuple[DecoderConfig, str]:
+  """Returns the shape and the hash of what `load` would load, but no arrays.
+
+  Args:
+    name_or_path: as for `load`.
+
+  Raises:
+    WeightsError: it is missing, damaged or of an unsupported kind.
+  """
+  path = registry.fetch(name_or_path)
+  if store.is_saved(path):
+    config, _, digest = store.describe(path)
+    return config, digest
+  if path.is_dir():
+    return hugging_face.read(path).config, files.sha256_of_all(path)
+  return gguf_model.read(path).config, files.sha256(path)
+
+
 def save(model: LanguageModel, directory: str | pathlib.Path) -> None:
   """Writes a model with Orbax, so that `load` reads it from the directory.
 

@@ -46,7 +46,8 @@ def log_probs(decoder: Decoder, rows: Rows, *, scan: bool = False) -> Array:
   batch, length = rows.tokens.shape
   mask = same & jnp.tril(jnp.ones((length, length), bool))
   hidden, _ = decoder(rows.tokens, rows.positions, mask, scan=scan)
-  chunk = math.gcd(length, _CHUNK)
+  chunk = min(length, _CHUNK)
+  missing = -length % chunk
 
   @jax.checkpoint
   def predict(part: tuple[Array, Array]) -> Array:
@@ -56,11 +57,13 @@ def log_probs(decoder: Decoder, rows: Rows, *, scan: bool = False) -> Array:
     return chosen[..., 0] - jax.nn.logsumexp(logits, axis=-1)
 
   parts = jax.tree.map(
-      lambda x: x.reshape(batch, -1, chunk, *x.shape[2:]).swapaxes(0, 1),
+      lambda x: jnp.pad(x, [(0, 0), (0, missing), (0, 0)][: x.ndim])
+      .reshape(batch, -1, chunk, *x.shape[2:])
+      .swapaxes(0, 1),
       (hidden, rows.targets),
   )
   parts = jax.lax.map(predict, parts)
-  return parts.swapaxes(0, 1).reshape(batch, length)
+  return parts.swapaxes(0, 1).reshape(batch, -1)[:, :length]
 
 
 def evaluate(

@@ -83,13 +83,8 @@ def read(
     WeightsError: the directory is damaged.
   """
   path = path.absolute()
+  config, record, digest = describe(path)
   with _named_if_damaged(path):
-    text = (path / _DESCRIPTION).read_text()
-    record = json.loads(text)
-    checksum = record.pop("checksum")
-    if checksum != _checksum_of_record(record):
-      raise ValueError("the description fails its checksum")
-    config = DecoderConfig(**record["config"])
     tokenizer = Tokenizer.from_json(record["tokenizer"])
     shapes = weights.parameter_shapes(config)
   places = sharding and {n: sharding(n, shape) for n, shape in shapes.items()}
@@ -114,7 +109,29 @@ def read(
       return arrays[name]
     return jax.numpy.asarray(arrays[name], weights.array_dtype(shape, dtype))
 
-  return config, tokenizer, make, hashlib.sha256(text.encode()).hexdigest()
+  return config, tokenizer, make, digest
+
+
+def describe(path: pathlib.Path) -> tuple[DecoderConfig, dict[str, Any], str]:
+  """Reads all of what `write` wrote but the arrays.
+
+  Args:
+    path: the directory.
+
+  Returns:
+    The configuration, the whole description, and a hash of it.
+
+  Raises:
+    WeightsError: the description is damaged.
+  """
+  with _named_if_damaged(path):
+    text = (path / _DESCRIPTION).read_text()
+    record = json.loads(text)
+    checksum = record.pop("checksum")
+    if checksum != _checksum_of_record(record):
+      raise ValueError("the description fails its checksum")
+    config = DecoderConfig(**record["config"])
+    return config, record, hashlib.sha256(text.encode()).hexdigest()
 
 
 @contextlib.contextmanager

@@ -54,7 +54,7 @@ def test_perplexity_by_full_passes(tiny):
     log_probs = jax.nn.log_softmax(lm.logits(tiny, row))[0]
     nats -= sum(float(log_probs[i, t]) for i, t in enumerate(ids))
     count += len(ids)
-  for length, batch_size in ((64, 1), (48, 4)):
+  for length, batch_size in ((64, 1), (48, 4), (67, 2)):
     found = perplexity.evaluate(
         tiny, texts, length=length, batch_size=batch_size
     )

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -53,6 +54,17 @@ def test_bfloat16_is_kept(tiny, tmp_path):
 def change(path, **changes):
   record = json.loads(path.read_text()) | changes
   path.write_text(json.dumps(record))
+
+
+def test_a_model_is_described_without_its_arrays(tiny, tmp_path):
+  lm.save(tiny, tmp_path / "saved")
+  lm.export(tiny, tmp_path / "exported")
+  for path in (tmp_path / "saved", tmp_path / "exported"):
+    config, digest = lm.describe(path)
+    loaded = lm.load(path)
+    assert (config, digest) == (loaded.config, loaded.sha256)
+  shutil.rmtree(tmp_path / "saved" / "arrays")
+  assert lm.describe(tmp_path / "saved")[0] == tiny.config
 
 
 def test_damage_is_found(tiny, tmp_path):
