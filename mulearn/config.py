@@ -158,7 +158,8 @@ class SelfPlayConfig:
   openings_at_once: bool = False  # random moves are made when a game begins,
   # neither searched nor remembered, and none ends the game
   temperature: float = 1.0  # of the search policy that moves are drawn from
-  temperature_plies: int = 4  # moves until the searched move itself is played
+  temperature_plies: int = 4  # moves until the search's own choice is played:
+  # with Gumbel the best, with others a draw from what `search.policy` returns
   epsilon: float = 0.4  # chance of a random move, in the boldest lane of DQN
 
 

@@ -206,9 +206,9 @@ def test_what_is_no_run_cannot_be_restored(tmp_path):
 
 
 def test_a_game_that_nobody_can_examine_is_said_at_once(config, tmp_path):
-  env = dataclasses.replace(config.env, name="othello")
+  env = dataclasses.replace(config.env, name="backgammon")
   config = dataclasses.replace(config, env=env)
-  with pytest.raises(ValueError, match="othello.*tic_tac_toe"):
+  with pytest.raises(ValueError, match="backgammon.*tic_tac_toe"):
     board_train.run_experiment(config, tmp_path)
 
 

@@ -242,8 +242,19 @@ class BoardAgent:
       deterministic: no exploration noise at the root.
 
     Returns:
-      The `Plan`: `action` `[B]`, `policy` `[B, A]`, `value` `[B]`.
+      The `Plan`: `action` `[B]`, `policy` `[B, A]`, and `value` `[B]`, what
+      that policy is worth (`search.plan.improved_value`).
+
+    Raises:
+      ValueError: `num_simulations` is below 1.
     """
+    if num_simulations is None:
+      num_simulations = self.config.search.num_eval_simulations
+    if num_simulations < 1:
+      raise ValueError(
+          f"num_simulations is {num_simulations}; a search has at least 1. What"
+          " the networks say without one is `agent.glance(state)`."
+      )
     size, shards = _batch_size(state), self.mesh.shape["data"]
     # Every shard searches as many: the last row fills up.
     rows = np.minimum(np.arange(-(-size // shards) * shards), size - 1)
@@ -254,8 +265,7 @@ class BoardAgent:
         settings=BoardSettings.from_config(
             self.config, evaluates=deterministic
         ),
-        num_simulations=num_simulations
-        or self.config.search.num_eval_simulations,
+        num_simulations=num_simulations,
         deterministic=deterministic,
         mesh=self.mesh,
     )
@@ -281,7 +291,8 @@ def _batch_size(state: PyTree) -> int:
     static_argnames=("settings", "num_simulations", "deterministic", "mesh"),
 )
 def _plan(networks, rng_key, state, *, settings, **how) -> Plan:
-  return settings.plan(networks, rng_key, state, **how)
+  plan = settings.plan(networks, rng_key, state, **how)
+  return plan._replace(value=plan_lib.improved_value(plan))
 
 
 @functools.partial(jax.jit, static_argnames="settings")

@@ -125,7 +125,7 @@ def _by_few_episodes(agent: Any, rng_key: Array) -> dict[str, float]:
 
 EXAMINERS: dict[str, Examiner] = {
     **{f"hex_{size}": by_opponent for size in SIZES},
-    **{name: _by_random for name in ("go_9x9", "gardner_chess")},
+    **{name: _by_random for name in ("othello", "go_9x9", "gardner_chess")},
     "connect_four": position_sets.examine,
     **{
         name: functools.partial(_by_table, solve=solve)

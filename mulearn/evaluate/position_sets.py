@@ -82,7 +82,9 @@ def examine(
   Returns:
     What `solver.examine` returns, as means over the sets, and for each set
     `mistake/<set>` and `policy_mistake/<set>`: the share of positions where the
-    move, searched or of the bare policy, worsens the value of the game.
+    move, searched or of the bare policy, worsens the value of the game; and
+    `sign/<set>`, the share of decided positions whose searched value has the
+    right sign.
   """
   sets = connect_four() if sets is None else sets
   keys = jax.random.split(rng_key, len(sets))
@@ -98,7 +100,8 @@ def examine(
   bare = {
       f"policy_mistake/{k}": 1.0 - v["policy_rate"] for k, v in found.items()
   }
-  return means | mistakes | bare
+  signs = {f"sign/{k}": v["sign_rate"] for k, v in found.items()}
+  return means | mistakes | bare | signs
 
 
 def _table(rows: list[dict[str, str]]) -> solver.Table:

@@ -6,6 +6,7 @@ import pytest
 
 from mulearn.act.board_agent import BoardAgent
 from mulearn.env import games
+from mulearn.search.plan import improved_value
 
 LINES = ((), (4,), (0, 3, 1, 4), (0, 4, 8, 1), (4, 0, 8, 1, 3))
 
@@ -28,6 +29,18 @@ def test_plans_for_a_batch_of_states(agent, board_states):
   assert (visits.sum(axis=1) == 4).all() and (visits[invalid] == 0).all()
   more = agent.plan(jax.random.key(0), states, 7)
   assert (np.asarray(more.tree.children_visits[:, 0]).sum(axis=1) == 7).all()
+
+
+def test_the_value_is_that_of_the_policy(agent, board_states):
+  plan = agent.plan(jax.random.key(0), board_states(*LINES))
+  np.testing.assert_allclose(plan.value, improved_value(plan), atol=1e-6)
+  mean = np.asarray(plan.tree.node_values[:, 0])
+  assert (np.abs(plan.value - mean) > 1e-6).any()
+
+
+def test_a_search_has_simulations(agent, board_states):
+  with pytest.raises(ValueError, match="num_simulations is 0"):
+    agent.plan(jax.random.key(0), board_states(()), 0)
 
 
 def test_a_game_does_not_depend_on_its_neighbours(agent, board_states):

@@ -238,6 +238,7 @@ def _named(variable: str) -> dict[str, Any]:
   return {name: getattr(importlib.import_module(module), name)}
 
 
+BARE_MCTX = ("mctx_gumbel", "mctx_puct")
 SEARCHES: dict[str, Search] = {
     "mulearn_gumbel": functools.partial(_ours, policy="gumbel"),
     "mulearn_puct": functools.partial(_ours, policy="puct"),

@@ -34,7 +34,7 @@ def test_points_are_those_of_the_games():
       _Agent(), jax.random.key(0), num_playouts=0, num_pairs=64
   )
   assert found["points"] > 0.85 > 0.75 > found["policy_points"] > 0.25
-  for name in ("go_9x9", "gardner_chess"):
+  for name in ("othello", "go_9x9", "gardner_chess"):
     assert examiners.EXAMINERS[name].keywords["num_playouts"] == 0
 
 

@@ -173,6 +173,8 @@ def test_mistakes_are_told_set_by_set(sets, agent):
     mistakes = expected if name == "begin-medium" else 0.0
     assert found[f"mistake/{name}"] == pytest.approx(mistakes)
     assert 0.0 < found[f"policy_mistake/{name}"] < 1.0
+  signs = [found[f"sign/{name}"] for name in position_sets.NAMES]
+  assert found["sign_rate"] == pytest.approx(np.mean(signs))
   assert expected > 0.5
   assert found["optimal_rate"] == pytest.approx(1.0 - expected / 6)
   assert set(found) > {"policy_rate", "value_error", "sign_rate"}
