@@ -159,6 +159,14 @@ def _table(game: str) -> solver.Table:
   return solver.TABLES[game]()
 
 
+def _truth(game: str) -> model_error.Truth | None:
+  """Of all positions, where the table holds a sample of them only."""
+  environment = make_environment(game)
+  if not isinstance(environment, Hex):
+    return None
+  return functools.partial(hex_lib.truth, environment)
+
+
 def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
       prog="python -m mulearn.evaluate",
@@ -341,9 +349,11 @@ def _model_error(options: argparse.Namespace) -> None:
       jax.random.key(options.seed),
       max_moves=options.moves,
       num_lines=options.lines,
+      truth=_truth(game),
   )
   out = options.out or _split(options.workdir)[0]
-  asked = {"game": game, "seed": options.seed, "num_lines": options.lines}
+  asked = {"game": game, "run": options.workdir, "seed": options.seed}
+  asked |= {"num_lines": options.lines}
   _write(out / "model_error.json", asked | {"lines": lines})
   error_picture.draw_model_error(out / "model_error.png", lines)
   for kind, points in lines.items():

@@ -74,6 +74,25 @@ def sample(solution: Solution, num_positions: int, *, seed: int) -> Positions:
   )
 
 
+def truth(environment: Hex, states: HexState) -> tuple[np.ndarray, np.ndarray]:
+  """What is true of any position of a solved board, not only those of `table`.
+
+  Args:
+    environment: Hex of 3 or 4 rows.
+    states: where games go on; of those that are over nothing is said, `[N]`.
+
+  Returns:
+    The value for the player to move `[N]`, and which moves keep it `[N, A]`.
+  """
+  solution = solve(environment.size)
+  planes = np.asarray(jax.vmap(environment.observation)(states))
+  stones = planes.reshape(len(planes), -1, 2).astype(bool)
+  cells = 1 << np.arange(environment.size**2)
+  own, other = (stones * cells[:, None]).sum(axis=1).astype(np.uint16).T
+  positions = Positions(own, other)
+  return solution.value(positions), solution.optimal(positions)
+
+
 def perfect_player(environment: Hex, *, is_stubborn: bool = True) -> Player:
   """Plays a solved board without a mistake; what is equal is drawn at random.
 

@@ -26,6 +26,9 @@ from mulearn.types import Array, PyTree
 # What chooses the moves of a line.
 LINES = ("own", "perfect", "random")
 
+# States `[N]` -> value `[N]` and optimal moves `[N, A]` where games go on.
+Truth = Callable[[PyTree], tuple[np.ndarray, np.ndarray]]
+
 Point = dict[str, float | int | None]
 
 
@@ -36,6 +39,7 @@ def model_error(
     *,
     max_moves: int = 10,
     num_lines: int = 16_384,
+    truth: Truth | None = None,
 ) -> dict[str, list[Point]]:
   """Follows lines of imagined moves from positions of a solved game.
 
@@ -46,10 +50,12 @@ def model_error(
 
   Args:
     agent: with a learned model.
-    table: every position of its game.
+    table: positions of its game that lines begin at; all of them, without
+      `truth`.
     rng_key: consumed.
     max_moves: the largest k.
     num_lines: of each kind.
+    truth: of any position; None looks it up in the table.
 
   Returns:
     For each kind of line one point for each k, as far as any line goes on:
@@ -79,10 +85,10 @@ def model_error(
         f"max_moves is {max_moves} and num_lines {num_lines}; both have to be"
         " at least 1."
     )
-  index = PositionIndex(table, agent.environment)
+  truth = truth or PositionIndex(table, agent.environment).truth
   return {
       line: _follow(
-          agent, index, line, jax.random.fold_in(rng_key, i), max_moves,
+          agent, table, truth, line, jax.random.fold_in(rng_key, i), max_moves,
           num_lines,
       )
       for i, line in enumerate(LINES)
@@ -91,7 +97,8 @@ def model_error(
 
 def _follow(
     agent: BoardAgent,
-    index: PositionIndex,
+    table: Table,
+    truth: Truth,
     line: str,
     rng_key: Array,
     max_moves: int,
@@ -100,20 +107,18 @@ def _follow(
   """The points of one kind of line."""
   settings = BoardSettings.from_config(agent.config)
   start_key, line_key = jax.random.split(rng_key)
-  start = _starts(index.table, start_key, num_lines)
-  states = index.table.states(agent.environment)
+  start = _starts(table, start_key, num_lines)
+  states = table.states(agent.environment)
   states = jax.tree.map(lambda x: x[start], states)
-  exact, optimal = map(jnp.asarray, (index.table.value, index.table.optimal))
   latent = None
   alive = np.ones(num_lines, bool)
   arrived: Point = {}
   points: list[Point] = []
   for k in range(max_moves + 1):
-    rows = index.known_rows(states)
+    exact, optimal = truth(states)
     latent, said = _judge(
-        agent.networks, latent, states, exact[rows], optimal[rows],
-        settings=settings,
-    )  # fmt: skip
+        agent.networks, latent, states, exact, optimal, settings=settings
+    )
     if k == 0:  # The root is told what is legal.
       said["legal_error"] = said["legal_log_loss"] = None
     points.append({"k": k, "lines": int(alive.sum())})
@@ -122,7 +127,7 @@ def _follow(
       break
     action = _LINE_MOVES[line](
         jax.random.fold_in(line_key, k),
-        agent.networks, states, optimal[rows],
+        agent.networks, states, optimal,
         settings=settings,
     )  # fmt: skip
     latent, states, over, found = _imagine(

@@ -58,6 +58,11 @@ class PositionIndex:
     words = _hash(states, self._multipliers, self.environment)
     return _find(words, *self._sorted, width=self._width)
 
+  def truth(self, states: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Value `[B]` and optimal moves `[B, A]` of states; see `known_rows`."""
+    rows = np.asarray(self.known_rows(states))
+    return self.table.value[rows], self.table.optimal[rows]
+
   def known_rows(self, states: Any) -> Array:
     """As `rows`, where each game that still goes on has to be in the table.
 

@@ -55,6 +55,14 @@ def test_the_table_fits_the_environment(name, num_rows):
     assert (table.value[wins] == 1).all() and table.optimal[wins, cell].all()
 
 
+@pytest.mark.parametrize("name", ["hex_3", "hex_4"])
+def test_the_truth_of_a_position_is_that_of_the_table(name):
+  environment, table = make_environment(name), solver.TABLES[name]()
+  value, optimal = hex_lib.truth(environment, table.states(environment))
+  np.testing.assert_array_equal(value, table.value)
+  np.testing.assert_array_equal(optimal, table.optimal)
+
+
 def test_a_sample_is_spread_over_the_numbers_of_stones():
   solution = hex_solution.solve(3)
   drawn = hex_lib.sample(solution, 500, seed=0)

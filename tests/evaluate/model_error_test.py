@@ -10,6 +10,7 @@ import pytest
 
 from mulearn.act.board_agent import BoardAgent
 from mulearn.evaluate import error_picture, model_error, solver
+from mulearn.evaluate.position_index import PositionIndex
 from mulearn.model.support import Support
 
 LINES = jnp.array(solver._LINES)
@@ -109,6 +110,24 @@ def test_a_model_that_knows_the_rules_makes_no_error(make_agent, table):
       assert p["end_log_loss"] == pytest.approx(np.log1p(np.exp(-9)))
       assert p["reward_error"] == pytest.approx(0.0, abs=1e-3)
     assert points[0]["legal_error"] is None and "moves" not in points[0]
+
+
+def test_truth_may_come_from_elsewhere_than_the_table(make_agent, table):
+  """Then lines leave a table that holds only the positions they begin at."""
+  early = np.argsort((table.moves >= 0).sum(axis=1), kind="stable")[:50]
+  few = dataclasses.replace(
+      table, moves=table.moves[early], value=table.value[early],
+      optimal=table.optimal[early],
+  )  # fmt: skip
+  agent = make_agent(forgets=1)
+  truth = PositionIndex(table, agent.environment).truth
+  lines = _measure(agent, few, truth=truth)
+  assert [p["k"] for p in lines["own"]] == list(range(9))
+  whole = _measure(agent, table)
+  same = _measure(agent, table, truth=truth)
+  assert same == whole
+  with pytest.raises(ValueError, match="are not in the table of 50"):
+    _measure(agent, few)
 
 
 def test_a_model_that_takes_one_move_for_another_is_found(make_agent, table):
