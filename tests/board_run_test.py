@@ -55,6 +55,20 @@ def test_what_was_sampled_is_done_remembered_and_learned(board_config):
   )
 
 
+def test_nearly_all_targets_may_be_searched_again(board_config):
+  """199 for each move played: 99.5 % of all searches."""
+  config = board_config("world")
+  config.replay.reanalysed_per_env_step = 199.0
+  run = board_run.begin(config, jax.random.key(0), jax.random.key(1))
+  key = jax.random.key(2)
+  board_run.play_and_learn(run, key, key, num_updates=0)
+  before = np.array(run.memory.experience.value)
+  board_run.play_and_learn(run, key, jax.random.key(3), num_updates=2)
+  held = int(num_moves(run.memory)) // len(before)
+  after = np.asarray(run.memory.experience.value)
+  assert (after != before)[:, : held // 2].all()
+
+
 @pytest.mark.parametrize(
     "name, kind", [("pendulum", "world"), ("tic_tac_toe", "sampled")]
 )

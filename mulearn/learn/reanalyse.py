@@ -15,6 +15,7 @@ from collections.abc import Callable
 import functools
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
 
 from mulearn.act.agent import Agent, TextSettings, search_texts
@@ -23,6 +24,8 @@ from mulearn.parallel.mesh import shard_key
 from mulearn.replay import buffer
 from mulearn.search import plan as plan_lib
 from mulearn.types import Array, PyTree, Trajectory
+
+_AT_ONCE = 16_384  # Moves that are searched in one batch: trees take memory.
 
 
 def refresh(
@@ -33,6 +36,8 @@ def refresh(
     num_moves: int,
 ) -> PyTree:
   """Searches stored moves again and puts the results in their place.
+
+  Many are searched one batch after another, all of one size.
 
   Args:
     memory: of a `replay.buffer.Replay` that holds at least one move.
@@ -46,7 +51,18 @@ def refresh(
   """
   draw_key, search_key = jax.random.split(rng_key)
   places = buffer.draw_places(memory, draw_key, num_moves)
-  found = search(search_key, buffer.read(memory, places))
+  num_parts = -(-num_moves // _AT_ONCE)
+  missing = -num_moves % num_parts
+  keys = search_key[None]
+  if num_parts > 1:
+    keys = jax.random.split(search_key, num_parts)
+  parts = jax.tree.map(
+      lambda x: jnp.pad(x, (0, missing)).reshape(num_parts, -1), places
+  )
+  found = jax.lax.map(
+      lambda part: search(part[0], buffer.read(memory, part[1])), (keys, parts)
+  )
+  found = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:num_moves], found)
   return buffer.write(memory, places, **found)
 
 

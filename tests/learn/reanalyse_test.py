@@ -7,6 +7,7 @@ import pytest
 
 from mulearn.act.agent import Agent
 from mulearn.config import ReplayConfig
+from mulearn.learn import reanalyse as reanalyse_lib
 from mulearn.learn.reanalyse import reanalyse
 from mulearn.prior.base import UniformPrior
 from mulearn.replay import buffer
@@ -100,6 +101,25 @@ def test_more_moves_than_are_held_can_be_drawn(agent, memory):
   after = reanalyse(agent, memory(), KEY, num_moves=400).experience.policy
   changed = (np.asarray(after) != before).any(axis=-1)
   np.testing.assert_array_equal(changed, [[True] * HELD + [False] * 2] * LANES)
+
+
+def test_many_moves_are_searched_in_batches(memory, monkeypatch):
+  """And each gets its own answer: 31 in batches of 8, the last filled up."""
+  sizes = []
+
+  def search(rng_key, moves):
+    sizes.append(moves.value.shape[0])
+    return {"value": moves.value + moves.reward + 1.0}
+
+  whole = reanalyse_lib.refresh(memory(), KEY, search=search, num_moves=31)
+  monkeypatch.setattr(reanalyse_lib, "_AT_ONCE", 8)
+  parts = reanalyse_lib.refresh(memory(), KEY, search=search, num_moves=31)
+  assert sizes == [31, 8]
+  jax.tree.map(np.testing.assert_array_equal, whole, parts)
+  changed = np.asarray(parts.experience.value != memory().experience.value)
+  drawn = np.zeros_like(changed)
+  drawn[_places(memory(), 31)] = True
+  np.testing.assert_array_equal(changed, drawn)
 
 
 def test_the_key_decides(agent, memory):
