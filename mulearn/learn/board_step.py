@@ -10,9 +10,9 @@ import optax
 
 from mulearn.config import LearnConfig
 from mulearn.env.symmetry import Symmetries
-from mulearn.learn import board_losses, target_network
+from mulearn.learn import board_losses
+from mulearn.learn import optimizer as optimizer_lib
 from mulearn.learn.augment import augment
-from mulearn.learn.optimizer import unless_broken
 from mulearn.learn.targets import (
     corrected_horizon,
     make_targets,
@@ -159,16 +159,13 @@ class BoardLearner:
     """The state after a step with these gradients of the shard's batch."""
     if self.axis is not None:
       gradients = jax.lax.pmean(gradients, self.axis)
-    updates, opt_state = self.optimizer.update(
-        gradients, state.opt_state, state.params
+    state, metrics["grad_norm"] = optimizer_lib.step(
+        self.optimizer,
+        state,
+        gradients,
+        target_decay=self.config.target_decay,
     )
-    params = optax.apply_updates(state.params, updates)
-    metrics["grad_norm"] = optax.global_norm(gradients)
-    target = target_network.follow(
-        state.target, params, self.config.target_decay
-    )
-    after = TrainState(params, opt_state, state.step + 1, target)
-    return unless_broken(state, after, metrics["grad_norm"]), metrics
+    return state, metrics
 
   def learn(
       self,

@@ -11,26 +11,43 @@ import jax.numpy as jnp
 import optax
 
 from mulearn.config import LearnConfig, PriorConfig
+from mulearn.learn import target_network
 from mulearn.types import Array, PyTree, TrainState
 
 
-def unless_broken(
-    before: TrainState, after: TrainState, grad_norm: Array
-) -> TrainState:
-  """The state after a step, or before it if its gradient is not finite.
+def step(
+    optimizer: optax.GradientTransformation,
+    state: TrainState,
+    gradients: PyTree,
+    *,
+    target_decay: float,
+) -> tuple[TrainState, Array]:
+  """One step, of the target network too, unless the gradient is broken.
 
   Args:
-    before: the step, good.
-    after: the step.
-    grad_norm: of the gradient that was used, the same in all shards.
+    optimizer: from `make_optimizer`.
+    state: before the step.
+    gradients: of its parameters, the same in all shards.
+    target_decay: of the target network; see `target_network.begin`.
 
   Returns:
-    A state that is good.
+    The next state, or the same one if the gradient is not finite, and the norm
+    of the gradient `[]`.
   """
-  is_good = jnp.isfinite(grad_norm)
-  return jax.tree.map(
-      lambda old, new: jnp.where(is_good, new, old), before, after
-  )
+
+  def move(state: TrainState) -> TrainState:
+    updates, opt_state = optimizer.update(
+        gradients, state.opt_state, state.params
+    )
+    params = optax.apply_updates(state.params, updates)
+    target = target_network.follow(state.target, params, target_decay)
+    return TrainState(params, opt_state, state.step + 1, target)
+
+  grad_norm = optax.global_norm(gradients)
+  # A branch: choosing between old and new, number by number, takes as long as
+  # the step itself.
+  after = jax.lax.cond(jnp.isfinite(grad_norm), move, lambda same: same, state)
+  return after, grad_norm
 
 
 @functools.cache  # Runs that share a rule share its compiled step.

@@ -8,9 +8,8 @@ from jax.sharding import Mesh, PartitionSpec
 import optax
 
 from mulearn.config import LearnConfig
-from mulearn.learn import target_network
+from mulearn.learn import optimizer as optimizer_lib
 from mulearn.learn.losses import world_loss
-from mulearn.learn.optimizer import unless_broken
 from mulearn.learn.targets import make_targets
 from mulearn.model.support import Support
 from mulearn.parallel.mesh import shard_key
@@ -62,15 +61,11 @@ def train_step(
   )  # fmt: skip
   if axis is not None:
     gradients = jax.lax.pmean(gradients, axis)
-  updates, opt_state = optimizer.update(
-      gradients, state.opt_state, state.params
+  state, metrics["grad_norm"] = optimizer_lib.step(
+      optimizer, state, gradients, target_decay=config.target_decay
   )
-  params = optax.apply_updates(state.params, updates)
-  metrics["grad_norm"] = optax.global_norm(gradients)
-  metrics["trust"] = jax.nn.sigmoid(params.gate[...])
-  target = target_network.follow(state.target, params, config.target_decay)
-  after = TrainState(params, opt_state, state.step + 1, target)
-  return unless_broken(state, after, metrics["grad_norm"]), metrics
+  metrics["trust"] = jax.nn.sigmoid(state.params.gate[...])
+  return state, metrics
 
 
 @functools.partial(
