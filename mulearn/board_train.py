@@ -61,13 +61,22 @@ def train(
   Raises:
     train.Interrupted: asked to stop; the run is saved.
     FloatingPointError: a loss is not finite; earlier checkpoints are kept.
-    ValueError: the replay will never hold what it shall learn from.
+    ValueError: the replay will never hold what it shall learn from, or not a
+      round of moves.
   """
   if config.replay.min_size > config.replay.capacity:
     raise ValueError(
         f"replay.min_size is {config.replay.min_size}, but replay.capacity"
         f" {config.replay.capacity}: so many moves are never held, and nothing"
         " would be learned. Set it to the capacity at most."
+    )
+  ring = config.replay.capacity // config.env.num_lanes
+  if ring < config.self_play.num_plies:
+    raise ValueError(
+        f"replay.capacity is {config.replay.capacity}, which leaves {ring} moves"
+        f" to each of {config.env.num_lanes} lanes, but a round plays"
+        f" self_play.num_plies {config.self_play.num_plies} of them: make it"
+        f" {config.env.num_lanes * config.self_play.num_plies} at least."
     )
   keys = Keys.from_seed(config.seed)
   watch, trace = watch or Watch(), trace or Trace(workdir)

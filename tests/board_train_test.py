@@ -129,6 +129,17 @@ def test_a_memory_that_is_never_enough_is_refused(config, tmp_path):
     _train(dataclasses.replace(config, replay=replay), tmp_path)
 
 
+def test_a_memory_shorter_than_a_round_is_refused(config, tmp_path):
+  self_play = dataclasses.replace(config.self_play, num_plies=65)
+  lanes = config.env.num_lanes
+  with pytest.raises(
+      ValueError,
+      match=f"{64 // lanes} moves to each of {lanes} lanes.*num_plies 65"
+      f".*make it {65 * lanes} at least",
+  ):
+    _train(dataclasses.replace(config, self_play=self_play), tmp_path)
+
+
 def test_another_config_leaves_the_run_as_it_is(whole, config):
   results, workdir = whole
   wider = dataclasses.replace(config.model, width=24)

@@ -10,7 +10,6 @@ import numpy as np
 from mulearn.env.chance_game import ChanceGameState
 from mulearn.env.dice import Dice
 from mulearn.evaluate import expectimax, returns
-from mulearn.search.plan import improved_value
 from mulearn.types import Array, Node
 
 
@@ -41,7 +40,7 @@ def examine(agent: Planner, rng_key: Array) -> dict[str, float]:
   states = ChanceGameState(states, jax.vmap(jax.random.key_data)(keys))
   plan = agent.plan(plan_key, states)
   exact = worth.max(axis=-1)
-  error = np.abs(np.asarray(improved_value(plan)) - exact)
+  error = np.abs(np.asarray(plan.value) - exact)
   head_error = np.abs(np.asarray(agent.glance(states).value) - exact)
   played = np.take_along_axis(worth, np.asarray(plan.action)[:, None], axis=-1)
   return {

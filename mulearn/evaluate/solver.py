@@ -16,7 +16,6 @@ from mulearn.env.base import Environment
 from mulearn.evaluate import hex as hex_lib
 from mulearn.evaluate import hex_solution
 from mulearn.parallel import hosts
-from mulearn.search import plan as plan_lib
 from mulearn.types import Array, Node, Plan
 
 _LINES = (
@@ -35,7 +34,7 @@ class Planner(Protocol):
   def plan(
       self, rng_key: Array, state: Any, num_simulations: int | None = None
   ) -> Plan:
-    """Searches from states `[B, ...]`."""
+    """Searches from states `[B, ...]`; `value` is that of its policy."""
 
   def glance(self, state: Any) -> Node:
     """What the networks say of states `[B, ...]` without search."""
@@ -146,7 +145,7 @@ def examine(
       {
           "searched": np.asarray(plan.action),
           "bare": logits.argmax(-1),
-          "value": np.asarray(plan_lib.improved_value(plan)),
+          "value": np.asarray(plan.value),
       },
       count,
   )

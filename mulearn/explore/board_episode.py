@@ -12,7 +12,6 @@ from mulearn.act.board_agent import BoardAgent
 from mulearn.env.base import Environment
 from mulearn.explore.boards import Board
 from mulearn.explore.record import BoardSight, Episode, Step, list_nodes
-from mulearn.search.plan import improved_value
 from mulearn.search.tree import tree_view
 from mulearn.types import Array, PyTree
 
@@ -143,7 +142,7 @@ class Thinker:
         sight=moment.sight,
         mover=moment.mover,
         nodes=nodes,
-        value=float(improved_value(plan)[0]),
+        value=float(plan.value[0]),
         judged=float(tree.raw_values[0, 0]),
         reward=after.reward,
         over=after.is_over,

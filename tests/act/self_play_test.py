@@ -130,6 +130,20 @@ def test_lanes_open_differently_and_as_long_as_was_asked():
   assert not self_play.start(GAME, jax.random.key(0), 9, none).num_random.any()
 
 
+@pytest.mark.parametrize("exponent", [-1.0, 1.0, 2.0])
+def test_long_openings_are_as_common_as_was_asked(exponent):
+  config = SelfPlayConfig(
+      opening_rate=1.0, opening_plies=3, opening_exponent=exponent
+  )
+  lanes = self_play.start(GAME, jax.random.key(0), 4000, config)
+  chances = np.arange(1, 4) ** exponent
+  np.testing.assert_allclose(
+      np.bincount(lanes.num_random, minlength=4)[1:] / 4000,
+      chances / chances.sum(),
+      atol=0.03,
+  )
+
+
 def test_openings_at_once_are_games_that_nobody_has_won():
   config = SelfPlayConfig(
       opening_rate=0.9, opening_plies=9, openings_at_once=True

@@ -106,6 +106,25 @@ def test_several_moves_may_be_added_at_once():
     np.testing.assert_array_equal(x, y)
 
 
+@pytest.mark.parametrize("prioritised", [False, True])
+@pytest.mark.parametrize("at_once", [3, 4, 7, 10])
+def test_several_moves_at_once_wrap_around_the_ring(prioritised, at_once):
+  replay = _make(prioritised)
+  memory, count = replay.init(_example()), 0
+  add, sample_fn = jax.jit(replay.add), jax.jit(replay.sample)
+  while count < 35:
+    memory = add(memory, _moves(count, at_once))
+    count += at_once
+    if count < LENGTH:
+      continue
+    sample = sample_fn(memory, jax.random.key(count))
+    seen = np.asarray(sample.trajectory.observation["seen"])
+    np.testing.assert_array_equal(np.diff(seen, axis=1), 1)
+    time = seen % 1000
+    assert time.min() >= max(0, count - 10) and time.max() < count
+    assert int(num_moves(memory)) == LANES * min(count, 10)
+
+
 def test_uniform_weights_are_one_and_errors_are_ignored():
   replay = _make()
   memory = _fill(replay, 8)
