@@ -1,10 +1,18 @@
-"""Searches with the bugs of peers, which the tests must tell from a right one.
+"""What has the bugs of peers, which the tests must tell from what is right.
 
-Each wraps the recurrent function or the answer of a search that is right.
+Each wraps a search, targets or a replay that is right, or what they are given.
 """
 
 from conformance import games as games_lib
-from conformance.subject import SEARCHES, Search
+from conformance.subject import (
+    CHANCE_SEARCHES,
+    REPLAYS,
+    SEARCHES,
+    Search,
+)
+from conformance.subject import (
+    TARGETS as RIGHT_TARGETS,
+)
 import jax
 import jax.numpy as jnp
 
@@ -89,4 +97,93 @@ ENDS = {"an end is passed over": _with(_ends_are_passed)}
 SLOTS = {
     "illegal moves keep mass": _illegal_moves_keep_mass,
     "weights of slots": _weights_of_slots,
+}
+
+
+def _with_chance(*, of_after=lambda x: x, of_settle=lambda x: x):
+  """A right search with chance, over functions that are spoiled."""
+
+  def search(rng_key, params, root, after, settle, num_simulations):
+    def spoiled_after(params, action, state):
+      return of_after(after(params, action, state))
+
+    def spoiled_settle(params, outcome, state):
+      return of_settle(settle(params, outcome, state))
+
+    return CHANCE_SEARCHES["mulearn"](
+        rng_key, params, root, spoiled_after, spoiled_settle, num_simulations
+    )
+
+  return search
+
+
+CHANCE = {
+    "an outcome is a time step": _with_chance(
+        of_after=lambda x: x._replace(discount=0.8 * x.discount)
+    ),
+    "chance takes the likeliest outcome": _with_chance(
+        of_after=lambda x: x._replace(
+            prior_logits=100.0
+            * jax.nn.one_hot(
+                jnp.argmax(x.prior_logits, -1), x.prior_logits.shape[-1]
+            )
+        )
+    ),
+    "an outcome passes the turn": _with_chance(
+        of_settle=lambda x: x._replace(discount=-x.discount)
+    ),
+}
+
+
+def _spoiled_targets(change):
+  def targets(reward, discount, value, truncated, num_steps):
+    moves = change(*map(jnp.asarray, (reward, discount, value, truncated)))
+    return RIGHT_TARGETS["mulearn"](*moves, num_steps)
+
+  return targets
+
+
+TARGETS = {
+    "the reward of an end is lost": _spoiled_targets(
+        lambda r, d, v, t: (jnp.where(d == 0, 0.0, r), d, v, t)
+    ),
+    "a cut is an end": _spoiled_targets(
+        lambda r, d, v, t: (r, jnp.where(t, 0.0, d), v, jnp.zeros_like(t))
+    ),
+    "a cut is passed over": _spoiled_targets(
+        lambda r, d, v, t: (r, d, v, jnp.zeros_like(t))
+    ),
+    "the value of another move": _spoiled_targets(
+        lambda r, d, v, t: (r, d, jnp.roll(v, 1, axis=1), t)
+    ),
+    "players always alternate": _spoiled_targets(
+        lambda r, d, v, t: (r, -jnp.abs(d), v, t)
+    ),
+}
+
+
+def _replay_of_other_moves(*arguments):
+  """Values are those of the move before."""
+  right = REPLAYS["mulearn"](*arguments)
+
+  def sample(memory, key):
+    moves = right.sample(memory, key)
+    return moves._replace(value=jnp.roll(moves.value, 1, axis=1))
+
+  return right._replace(sample=sample)
+
+
+def _replay_that_grows(*arguments):
+  """Every move that was ever added is kept."""
+  right = REPLAYS["mulearn"](*arguments)
+  return right._replace(
+      init=lambda: (right.init(), ()),
+      add=lambda memory, moves: (right.add(memory[0], moves), (*memory, moves)),
+      sample=lambda memory, key: right.sample(memory[0], key),
+  )
+
+
+REPLAY = {
+    "values of other moves": _replay_of_other_moves,
+    "all that ever was": _replay_that_grows,
 }

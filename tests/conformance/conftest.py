@@ -13,6 +13,12 @@ def search(request) -> subject.Search:
   return subject.SEARCHES[request.param]
 
 
+@pytest.fixture(scope="module", params=subject.CHANCE_SEARCHES)
+def chance_search(request) -> subject.ChanceSearch:
+  """A search with chance under test."""
+  return subject.CHANCE_SEARCHES[request.param]
+
+
 @pytest.fixture(scope="module", params=subject.TARGETS)
 def targets(request) -> subject.Targets:
   """The targets under test."""

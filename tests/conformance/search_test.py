@@ -5,9 +5,7 @@
    (LightZero #486, #489).
 5. What lies behind an end was counted (Stoix `ff_mz`).
 
-Row 6 (a chance outcome taken for a time step, LightZero #378, mctx #79) is in
-`tests/search/chance_test.py`, since chance nodes are no part of the protocol here.
-Row 4 is in `two_players_test.py`.
+Row 4 is in `two_players_test.py`, row 6 in `chance_test.py`.
 """
 
 import functools

@@ -1,12 +1,12 @@
-"""What is held to the list of peers' bugs: a search, a target, a replay.
+"""What is held to the list of peers' bugs: searches, a target, a replay.
 
 Each is a small protocol of arrays, so that another library's can be put in the
 place of ours: write an adapter, and name it when the tests are run,
 
   CONFORMANCE_SEARCH=my_package.adapter:search python -m pytest tests/conformance
 
-(`CONFORMANCE_TARGETS`, `CONFORMANCE_REPLAY` likewise). mctx by itself stands
-beside ours, which is held equal to it.
+(`CONFORMANCE_CHANCE_SEARCH`, `CONFORMANCE_TARGETS`, `CONFORMANCE_REPLAY`
+likewise). mctx by itself stands beside ours, which is held equal to it.
 """
 
 from collections.abc import Callable
@@ -22,12 +22,15 @@ import mctx
 
 from mulearn.config import ReplayConfig, SearchConfig
 from mulearn.learn.targets import n_step_return
+from mulearn.model.chance import Alternating
 from mulearn.parallel.mesh import make_mesh
 from mulearn.replay.buffer import make_replay
+from mulearn.search import chance
 from mulearn.search import plan as plan_lib
 from mulearn.types import Array, Node, PyTree, Trajectory
 
 CONFIG = SearchConfig(max_considered=8, max_depth=12)
+CHANCE_CONFIG = SearchConfig(max_considered=8, max_depth=12, value_scale=0.3)
 
 
 class Position(NamedTuple):
@@ -84,6 +87,27 @@ class Search(Protocol):
       explore: bool = False,
   ) -> Searched:
     """`explore`: with the noise of self-play; else a function of the root."""
+
+
+class ChanceSearch(Protocol):
+  """Searches a batch of decisions that chance answers.
+
+  `after` leads from a decision to what chance then decides: the prior of that
+  position is the log-odds of C outcomes, `[B, C]`, and its value is for the
+  player who decided. `settle` leads from there to the next decision. One action
+  and its outcome are one time step: rewards and discounts are those of `settle`.
+  """
+
+  def __call__(
+      self,
+      rng_key: Array,
+      params: PyTree,
+      root: Position,
+      after: Recurrent,
+      settle: Recurrent,
+      num_simulations: int,
+  ) -> Searched:
+    """Without noise."""
 
 
 class Targets(Protocol):
@@ -214,6 +238,106 @@ def _mctx(
   )
 
 
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class _ChanceWorld:
+  """Two recurrent functions as a `ChanceModel` of ours."""
+
+  params: PyTree
+  then: Recurrent = dataclasses.field(metadata={"static": True})
+  then_settle: Recurrent = dataclasses.field(metadata={"static": True})
+
+  def root(self, rng_key: Array, observation: Position, prior_logits: Array):
+    del rng_key, prior_logits
+    return _node(observation)
+
+  def after(self, rng_key: Array, state: PyTree, action: Array) -> Node:
+    del rng_key
+    return _node(self.then(self.params, action, state))
+
+  def settle(self, rng_key: Array, state: PyTree, outcome: Array) -> Node:
+    del rng_key
+    return _node(self.then_settle(self.params, outcome, state))
+
+
+def _num_outcomes(params: PyTree, root: Position, after: Recurrent) -> int:
+  actions = jnp.zeros(root.value.shape, jnp.int32)
+  return jax.eval_shape(after, params, actions, root.state).invalid.shape[1]
+
+
+_CHANCE_STATIC = ("after", "settle", "num_simulations")
+
+
+@functools.partial(jax.jit, static_argnames=_CHANCE_STATIC)
+def _ours_with_chance(rng_key, params, root, after, settle, num_simulations):
+  num_actions = root.invalid.shape[1]
+  num_slots = max(num_actions, _num_outcomes(params, root, after))
+  model = Alternating(_ChanceWorld(params, after, settle), num_slots)
+  plan = plan_lib.plan(
+      model,
+      rng_key,
+      model.root(rng_key, root, root.prior_logits),
+      search=plan_lib.gumbel(
+          CHANCE_CONFIG, deterministic=True, interior=chance.let_chance_choose
+      ),
+      num_simulations=num_simulations,
+      mesh=make_mesh(jax.devices()[:1]),
+  )
+  return Searched(
+      action=plan.action,
+      action_weights=plan.policy[:, :num_actions],
+      value=plan_lib.improved_value(plan),
+      visits=plan.tree.children_visits[:, 0, :num_actions],
+  )
+
+
+@functools.partial(jax.jit, static_argnames=_CHANCE_STATIC)
+def _mctx_with_chance(rng_key, params, root, after, settle, num_simulations):
+  def decide(params, rng_key, action, state):
+    del rng_key
+    found = after(params, action, state)
+    logits = jnp.where(found.invalid, -jnp.inf, found.prior_logits)
+    output = mctx.DecisionRecurrentFnOutput(
+        chance_logits=logits, afterstate_value=found.value
+    )
+    return output, found.state
+
+  def answer(params, rng_key, outcome, state):
+    del rng_key
+    found = settle(params, outcome, state)
+    output = mctx.ChanceRecurrentFnOutput(
+        action_logits=found.prior_logits,
+        value=found.value,
+        reward=found.reward,
+        discount=found.discount,
+    )
+    return output, found.state
+
+  found = mctx.stochastic_muzero_policy(
+      params,
+      rng_key,
+      mctx.RootFnOutput(
+          prior_logits=root.prior_logits,
+          value=root.value,
+          embedding=root.state,
+      ),
+      decide,
+      answer,
+      num_simulations,
+      invalid_actions=root.invalid,
+      max_depth=CHANCE_CONFIG.max_depth,
+      dirichlet_fraction=0.0,
+      temperature=0.0,
+  )
+  visits = found.search_tree.children_visits[:, 0, : root.invalid.shape[1]]
+  return Searched(
+      found.action,
+      found.action_weights,
+      found.search_tree.node_values[:, 0],
+      visits,
+  )
+
+
 def _our_targets(reward, discount, value, truncated, num_steps):
   return n_step_return(reward, discount, value, truncated, num_steps=num_steps)
 
@@ -245,6 +369,10 @@ SEARCHES: dict[str, Search] = {
     "mctx_gumbel": functools.partial(_mctx, policy="gumbel"),
     "mctx_puct": functools.partial(_mctx, policy="puct"),
 } | _named("CONFORMANCE_SEARCH")
+CHANCE_SEARCHES: dict[str, ChanceSearch] = {
+    "mulearn": _ours_with_chance,
+    "mctx": _mctx_with_chance,
+} | _named("CONFORMANCE_CHANCE_SEARCH")
 TARGETS: dict[str, Targets] = {
     "mulearn": _our_targets,
 } | _named("CONFORMANCE_TARGETS")

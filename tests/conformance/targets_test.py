@@ -12,6 +12,8 @@
 7. Replay grew for ever (EfficientZero #26): the memory is as large as made.
 """
 
+from conformance import broken
+from conformance.subject import TARGETS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import jax
@@ -90,10 +92,7 @@ def test_rows_2_and_5_every_window_of_an_episode(start, terminal):
       assert targets.reward_mask[0, k] == 1.0
 
 
-@pytest.mark.parametrize("terminal", [True, False])
-def test_row_2_replay_and_targets_speak_of_the_same_states(
-    make_replay, targets, terminal
-):
+def check_alignment(make_replay, targets, terminal):
   """Row 2: from the ring, wherever the window lies in it."""
   replay = make_replay(_example(), 16, LENGTH, 128)
   memory = replay.init()
@@ -113,6 +112,21 @@ def test_row_2_replay_and_targets_speak_of_the_same_states(
         _expected(int(t), 6, terminal, 0.5)[0][0][1] for t in row[: U + 1]
     ]
     np.testing.assert_allclose(returned, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_row_2_replay_and_targets_speak_of_the_same_states(
+    make_replay, targets, terminal
+):
+  check_alignment(make_replay, targets, terminal)
+
+
+def test_row_2_values_of_other_moves_are_found():
+  """Row 2: the same check, with the bug of peers in the replay."""
+  with pytest.raises(AssertionError):
+    check_alignment(
+        broken.REPLAY["values of other moves"], TARGETS["mulearn"], True
+    )
 
 
 def _define(reward, discount, value, truncated, t, n):
@@ -142,17 +156,29 @@ def _draw(seed, length=12):
   return [x[None] for x in (*moves, truncated)]
 
 
-@given(seed=_SEEDS, num_steps=st.sampled_from([1, 3, 5]))
-@settings(max_examples=40, deadline=None, derandomize=True, database=None)
-def test_row_5_any_row_of_episodes_follows_the_definition(
-    targets, seed, num_steps
-):
+def check_definition(targets, seed, num_steps):
   """Row 5: ends, cuts, edges and turns in every order."""
   moves = _draw(seed)
   returns = np.asarray(targets(*moves, num_steps))[0]
   rows = [x[0] for x in moves]
   expected = [_define(*rows, t, num_steps) for t in range(12 - num_steps)]
   np.testing.assert_allclose(returns, expected, atol=1e-5)
+
+
+@given(seed=_SEEDS, num_steps=st.sampled_from([1, 3, 5]))
+@settings(max_examples=40, deadline=None, derandomize=True, database=None)
+def test_row_5_any_row_of_episodes_follows_the_definition(
+    targets, seed, num_steps
+):
+  check_definition(targets, seed, num_steps)
+
+
+@pytest.mark.parametrize("name", broken.TARGETS)
+def test_rows_2_4_and_5_wrong_targets_are_found(name):
+  """Rows 2, 4 and 5: the same check, with the bugs of peers."""
+  with pytest.raises(AssertionError):
+    for seed in range(4):
+      check_definition(broken.TARGETS[name], seed, 3)
 
 
 @given(seed=_SEEDS, end=st.integers(0, 5))
@@ -196,7 +222,7 @@ def test_row_4_a_player_who_moves_twice_keeps_the_sign(targets):
     assert float(returns[0, 0]) == score + 32.0 - last
 
 
-def test_row_7_memory_does_not_grow(make_replay):
+def check_memory(make_replay):
   """Row 7: adding for ever changes neither shapes nor bytes."""
   replay = make_replay(_example(), 16, LENGTH, 4)
   memory = replay.init()
@@ -206,6 +232,16 @@ def test_row_7_memory_does_not_grow(make_replay):
   assert jax.tree.map(lambda x: (x.shape, x.dtype), memory) == shapes
   seen = replay.sample(memory, jax.random.key(0)).observation
   assert seen.min() >= 50 - 16 and seen.max() == 49
+
+
+def test_row_7_memory_does_not_grow(make_replay):
+  check_memory(make_replay)
+
+
+def test_row_7_a_memory_that_grows_is_found():
+  """Row 7: the same check, with the bug of peers."""
+  with pytest.raises(AssertionError):
+    check_memory(broken.REPLAY["all that ever was"])
 
 
 def _example():
