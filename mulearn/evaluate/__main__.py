@@ -59,6 +59,7 @@ from mulearn.evaluate import (
     mistake_picture,
     model_error,
     players,
+    position_sets,
     solver,
 )
 from mulearn.evaluate import hex as hex_lib
@@ -224,6 +225,11 @@ def _add_examine(commands) -> None:
       "--value_scale", type=float,
       help="how far search trusts values; by default the run's",
   )  # fmt: skip
+  command.add_argument(
+      "--positions", type=pathlib.Path,
+      help="others than the examiner's own: a file of make_positions.py"
+      " (connect four)",
+  )  # fmt: skip
   _add_seed_and_out(command, None)
 
 
@@ -330,11 +336,21 @@ def _examine(options: argparse.Namespace) -> None:
   )
   config = dataclasses.replace(config, search=search)
   agent = dataclasses.replace(agent, config=config)
-  found = examiners.EXAMINERS[game](agent, jax.random.key(options.seed))
+  examine = examiners.EXAMINERS[game]
+  asked = {"game": game, "seed": options.seed}
+  if options.positions is not None:
+    if examine is not position_sets.examine:
+      raise ValueError(
+          f"--positions is {options.positions}, but the run plays {game}; only"
+          " connect four is examined on sets of positions. Leave it out."
+      )
+    sets = position_sets.read(options.positions)
+    examine = functools.partial(examine, sets=sets)
+    asked |= {"positions": position_sets.sha256_of(options.positions)}
+  found = examine(agent, jax.random.key(options.seed))
   for name, value in found.items():
     print(f"{name:32} {value:.4f}")
   out = options.out or _split(options.workdir)[0]
-  asked = {"game": game, "seed": options.seed}
   asked |= {"search": dataclasses.asdict(search)}
   _write(out / "examination.json", asked | {"found": found})
   print(f"This is in {out / 'examination.json'}.")

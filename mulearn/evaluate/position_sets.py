@@ -13,6 +13,7 @@ import functools
 import hashlib
 import io
 import pathlib
+import re
 
 import jax
 import numpy as np
@@ -28,6 +29,8 @@ PATH = pathlib.Path(__file__).parent / "positions" / "connect_four.csv"
 SHA256 = "453454a736521838aa63d81b631973e3d237f70b1e709a89ce83e1f6e738764e"
 
 _NUM_COLUMNS, _NUM_CELLS = 7, 42
+_LINE = re.compile(r"[0-6]{0,41}")
+_SCORES = re.compile(r"(?=.*\d)(-?\d{1,2}|x)( (-?\d{1,2}|x)){6}", re.ASCII)
 
 
 @functools.cache
@@ -50,10 +53,12 @@ def read(
     win that takes longer is as good as a quick one.
 
   Raises:
-    ValueError: the file is not the one that was made.
+    ValueError: there is no such file, it is not the one that was made, or not
+      one of positions.
   """
-  content = path.read_bytes()
-  found = hashlib.sha256(content).hexdigest()
+  if not path.is_file():
+    raise ValueError(f"There is no file of positions at {path}.")
+  content, found = path.read_bytes(), sha256_of(path)
   if sha256 not in (None, found):
     raise ValueError(
         f"{path} has the SHA-256 {found}, not {sha256}, so these are not the"
@@ -61,10 +66,23 @@ def read(
         " make it with experiments/connect_four/make_positions.py."
     )
   rows = list(csv.DictReader(io.StringIO(content.decode())))
-  return {
+  held = {row.get("set") for row in rows}
+  sets = {
       name: _table([row for row in rows if row["set"] == name])
       for name in NAMES
+      if name in held
   }
+  if not sets:
+    raise ValueError(
+        f"{path} holds none of the sets {', '.join(NAMES)}; give a file of"
+        " experiments/connect_four/make_positions.py."
+    )
+  return sets
+
+
+def sha256_of(path: pathlib.Path) -> str:
+  """By which a file of positions is known, as hexadecimal digits."""
+  return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def examine(
@@ -109,8 +127,16 @@ def _table(rows: list[dict[str, str]]) -> solver.Table:
   moves = np.full((len(rows), _NUM_CELLS), -1, np.int32)
   values = np.full((len(rows), _NUM_COLUMNS), -2)
   for i, row in enumerate(rows):
-    moves[i, : len(row["moves"])] = [int(c) for c in row["moves"]]
-    for column, score in enumerate(row["scores"].split()):
+    line, scores = row["moves"] or "", (row["scores"] or "").split()
+    if not _LINE.fullmatch(line) or not _SCORES.fullmatch(" ".join(scores)):
+      raise ValueError(
+          f"Row {i + 1} of the set {row['set']} has the moves {line[:50]!r} and"
+          f" the scores {' '.join(scores)[:50]!r}; wanted are at most"
+          f" {_NUM_CELLS - 1} columns, 0 to {_NUM_COLUMNS - 1}, and for each"
+          " column a score or x, of which one is a score."
+      )
+    moves[i, : len(line)] = [int(c) for c in line]
+    for column, score in enumerate(scores):
       if score != "x":
         values[i, column] = np.sign(int(score))
   value = values.max(axis=1)

@@ -8,9 +8,11 @@ import jax
 import pytest
 
 from mulearn import board_run
+from mulearn.act.board_agent import BoardAgent
 from mulearn.checkpoint import Checkpointer
 from mulearn.evaluate import __main__ as main
-from mulearn.evaluate import arena, arena_report, examiners
+from mulearn.evaluate import arena, arena_report, examiners, position_sets
+from mulearn.model.board_kinds import make_networks
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +105,30 @@ def test_an_agent_is_examined_again_with_other_numbers(
   # What search does differs, what the networks say without it does not.
   assert len({one["optimal_rate"] for one in found.values()}) == 3
   assert len({one["policy_rate"] for one in found.values()}) == 1
+
+
+def test_an_agent_is_examined_on_other_positions(
+    board_config, tmp_path, monkeypatch
+):
+  config = board_config("simulator")
+  config.env.name = "connect_four"
+  agent = BoardAgent(config, make_networks(config, jax.random.key(0)))
+  monkeypatch.setattr(main, "_restore", lambda _: agent)
+  path = tmp_path / "positions.csv"
+  lines = position_sets.PATH.read_text().splitlines()
+  path.write_text("\n".join(lines[:20]))
+  words = ["examine", "--workdir=run", f"--positions={path}"]
+  assert main.main([*words, f"--out={tmp_path}"]) == 0
+  kept = json.loads((tmp_path / "examination.json").read_text())
+  assert kept["positions"] == position_sets.sha256_of(path)
+  assert "mistake/end-easy" in kept["found"]
+  assert "mistake/begin-hard" not in kept["found"]
+
+
+def test_only_connect_four_has_sets_of_positions(workdir, capsys):
+  words = ["examine", f"--workdir={workdir}", "--positions=others.csv"]
+  assert main.main(words) != 0
+  assert "but the run plays tic_tac_toe" in capsys.readouterr().err
 
 
 def test_model_error_is_written_beside_the_run(workdir, capsys):

@@ -137,6 +137,39 @@ def test_other_positions_are_refused(tmp_path):
     position_sets.read(path, position_sets.SHA256)
 
 
+@pytest.mark.parametrize(
+    "text, says",
+    [
+        ("set,moves,scores\n", "holds none of the sets"),
+        ("a,b\n1,2\n", "holds none of the sets"),
+        ("set,moves,scores\nend-easy,017,0 0 0 0 0 0 0\n", "Row 1 .*'017'"),
+        ("set,moves,scores\nend-easy,01,0 0 0 0 0 0\n", "Row 1 .*0 0'"),
+        ("set,moves,scores\nend-easy,01,x x x x x x x\n", "one is a score"),
+        ("set,moves,scores\nend-easy,01\n", "Row 1 .*''"),
+        (
+            f"set,moves,scores\nend-easy,{'0' * 42},0 0 0 0 0 0 0\n",
+            "at most 41",
+        ),
+    ],
+)
+def test_what_holds_no_positions_is_refused(tmp_path, text, says):
+  path = tmp_path / "positions.csv"
+  path.write_text(text)
+  with pytest.raises(ValueError, match=says):
+    position_sets.read(path)
+  with pytest.raises(ValueError, match="no file of positions"):
+    position_sets.read(tmp_path / "nothing.csv")
+
+
+def test_some_of_the_sets_may_be_left_out(tmp_path):
+  lines = position_sets.PATH.read_text().splitlines()
+  path = tmp_path / "positions.csv"
+  path.write_text("\n".join(x for x in lines if not x.startswith("begin")))
+  assert set(position_sets.read(path)) == {
+      "end-easy", "middle-easy", "middle-medium"
+  }  # fmt: skip
+
+
 @dataclasses.dataclass
 class _Player:
   """Says at each call the next of the moves it was given."""
