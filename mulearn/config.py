@@ -154,11 +154,8 @@ class SelfPlayConfig:
 
   num_plies: int = 8  # moves of every lane between two rounds of learning
   opening_rate: float = 0.8  # share of games that open with random moves
-  opening_plies: int = 8  # most of them; their number is drawn from 1 to this
-  opening_exponent: float = (
-      0.0  # its chance goes with the number to this power:
-  )
-  # 0 is evenly, and with more games begin late, which are short
+  opening_plies: int = 8  # most of them; their number n is drawn from 1 to this
+  opening_exponent: float = 0.0  # with chances that go as n to this power
   openings_at_once: bool = False  # random moves are made when a game begins,
   # neither searched nor remembered, and none ends the game
   temperature: float = 1.0  # of the search policy that moves are drawn from
