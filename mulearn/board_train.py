@@ -71,7 +71,7 @@ def train(
         " would be learned. Set it to the capacity at most."
     )
   ring = config.replay.capacity // config.env.num_lanes
-  if ring < config.self_play.num_plies:
+  if not config.replay.data and ring < config.self_play.num_plies:
     raise ValueError(
         f"replay.capacity is {config.replay.capacity}, which leaves {ring} moves"
         f" to each of {config.env.num_lanes} lanes, but a round plays"

@@ -130,12 +130,13 @@ def test_a_memory_that_is_never_enough_is_refused(config, tmp_path):
 
 
 def test_a_memory_shorter_than_a_round_is_refused(config, tmp_path):
-  self_play = dataclasses.replace(config.self_play, num_plies=65)
   lanes = config.env.num_lanes
+  plies = config.replay.capacity // lanes + 1
+  self_play = dataclasses.replace(config.self_play, num_plies=plies)
   with pytest.raises(
       ValueError,
-      match=f"{64 // lanes} moves to each of {lanes} lanes.*num_plies 65"
-      f".*make it {65 * lanes} at least",
+      match=f"leaves {plies - 1} moves to each of {lanes} lanes.*num_plies"
+      f" {plies} of them: make it {plies * lanes} at least",
   ):
     _train(dataclasses.replace(config, self_play=self_play), tmp_path)
 

@@ -48,8 +48,8 @@ def start(
   game_key, often_key, count_key, open_key = jax.random.split(rng_key, 4)
   opens = jax.random.bernoulli(often_key, config.opening_rate, (num_lanes,))
   plies = jnp.arange(1, max(config.opening_plies, 1) + 1)
-  chances = config.opening_exponent * jnp.log(plies)
-  count = plies[jax.random.categorical(count_key, chances, shape=(num_lanes,))]
+  logits = config.opening_exponent * jnp.log(plies)
+  count = plies[jax.random.categorical(count_key, logits, shape=(num_lanes,))]
   count = jnp.where(opens, jnp.minimum(count, config.opening_plies), 0)
   state = jax.vmap(environment.init)(jax.random.split(game_key, num_lanes))
   ply = jnp.zeros(num_lanes, jnp.int32)

@@ -3,8 +3,8 @@ r"""Command line of evaluation: who is stronger, and how wrong a model is.
 `arena` lets players of a board game meet in colour-reversed pairs of games from
 random openings, prints Elo ratings with 95 % intervals, and writes arena.json
 (every game), .png and .svg. `examine` holds the agent of a run against perfect
-play as its training did, with other numbers of search if you like, and writes
-examination.json. `model_error` follows a learned model (MuZero) over
+play as its training did, with other numbers of search or, in connect four,
+other positions if you like, and writes examination.json. `model_error` follows a learned model (MuZero) over
 imagined moves from positions of a solved game, and writes model_error.json,
 .png and .svg. `mistakes` draws how often runs of connect four leave perfect
 play, from their results.json, as mistakes.png and heatmap.png, and .svg.
@@ -346,7 +346,7 @@ def _examine(options: argparse.Namespace) -> None:
       )
     sets = position_sets.read(options.positions)
     examine = functools.partial(examine, sets=sets)
-    asked |= {"positions": position_sets.sha256_of(options.positions)}
+    asked |= {"positions": options.positions.name}
   found = examine(agent, jax.random.key(options.seed))
   for name, value in found.items():
     print(f"{name:32} {value:.4f}")

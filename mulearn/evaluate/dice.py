@@ -14,7 +14,10 @@ from mulearn.types import Array, Node
 
 
 class Planner(returns.Player, Protocol):
-  """What can be examined: see `act.board_agent.BoardAgent`."""
+  """What can be examined: see `act.board_agent.BoardAgent`.
+
+  The value of a plan is that of its policy.
+  """
 
   def glance(self, state: Any) -> Node:
     """What the networks say of states `[B]`."""

@@ -18,6 +18,7 @@ import re
 import jax
 import numpy as np
 
+from mulearn.env.connect_four import COLUMNS, ROWS, ConnectFour
 from mulearn.evaluate import solver
 from mulearn.types import Array
 
@@ -28,9 +29,9 @@ NAMES = (
 PATH = pathlib.Path(__file__).parent / "positions" / "connect_four.csv"
 SHA256 = "453454a736521838aa63d81b631973e3d237f70b1e709a89ce83e1f6e738764e"
 
-_NUM_COLUMNS, _NUM_CELLS = 7, 42
+_NUM_COLUMNS, _NUM_ROWS, _NUM_CELLS = COLUMNS, ROWS, COLUMNS * ROWS
 _LINE = re.compile(r"[0-6]{0,41}")
-_SCORES = re.compile(r"(?=.*\d)(-?\d{1,2}|x)( (-?\d{1,2}|x)){6}", re.ASCII)
+_SCORES = re.compile(r"(-?\d{1,2}|x)( (-?\d{1,2}|x)){6}", re.ASCII)
 
 
 @functools.cache
@@ -58,7 +59,8 @@ def read(
   """
   if not path.is_file():
     raise ValueError(f"There is no file of positions at {path}.")
-  content, found = path.read_bytes(), sha256_of(path)
+  content = path.read_bytes()
+  found = hashlib.sha256(content).hexdigest()
   if sha256 not in (None, found):
     raise ValueError(
         f"{path} has the SHA-256 {found}, not {sha256}, so these are not the"
@@ -66,23 +68,21 @@ def read(
         " make it with experiments/connect_four/make_positions.py."
     )
   rows = list(csv.DictReader(io.StringIO(content.decode())))
-  held = {row.get("set") for row in rows}
+  held = {str(row.get("set")) for row in rows}
+  if not held or held - set(NAMES):
+    raise ValueError(
+        f"{path} has the sets {', '.join(sorted(held)) or 'of nothing'}; there"
+        f" are {', '.join(NAMES)}. Give a file of"
+        " experiments/connect_four/make_positions.py."
+    )
   sets = {
       name: _table([row for row in rows if row["set"] == name])
       for name in NAMES
       if name in held
   }
-  if not sets:
-    raise ValueError(
-        f"{path} holds none of the sets {', '.join(NAMES)}; give a file of"
-        " experiments/connect_four/make_positions.py."
-    )
+  if sha256 is None:
+    _check_going_on(path, sets)
   return sets
-
-
-def sha256_of(path: pathlib.Path) -> str:
-  """By which a file of positions is known, as hexadecimal digits."""
-  return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def examine(
@@ -122,18 +122,40 @@ def examine(
   return means | mistakes | bare | signs
 
 
-def _table(rows: list[dict[str, str]]) -> solver.Table:
+def _check_going_on(
+    path: pathlib.Path, sets: Mapping[str, solver.Table]
+) -> None:
+  """Raises a ValueError where there is nothing left to play."""
+  game = ConnectFour()
+  for name, table in sets.items():
+    over = np.asarray(jax.vmap(game.terminated)(table.states(game)))
+    if over.any():
+      raise ValueError(
+          f"{path}: row {over.argmax() + 1} of the set {name} is a game that is"
+          " over; leave it out."
+      )
+
+
+def _table(rows: list[dict[str, str | None]]) -> solver.Table:
   """The rows of one set; scores are of the solver, `x` for a full column."""
   moves = np.full((len(rows), _NUM_CELLS), -1, np.int32)
   values = np.full((len(rows), _NUM_COLUMNS), -2)
   for i, row in enumerate(rows):
-    line, scores = row["moves"] or "", (row["scores"] or "").split()
-    if not _LINE.fullmatch(line) or not _SCORES.fullmatch(" ".join(scores)):
+    line = row.get("moves") or ""
+    scores = (row.get("scores") or "").split()
+    stones = [line.count(str(column)) for column in range(_NUM_COLUMNS)]
+    full = [count == _NUM_ROWS for count in stones]
+    if (
+        not _LINE.fullmatch(line)
+        or max(stones) > _NUM_ROWS
+        or not _SCORES.fullmatch(" ".join(scores))
+        or [score == "x" for score in scores] != full
+    ):
       raise ValueError(
           f"Row {i + 1} of the set {row['set']} has the moves {line[:50]!r} and"
           f" the scores {' '.join(scores)[:50]!r}; wanted are at most"
-          f" {_NUM_CELLS - 1} columns, 0 to {_NUM_COLUMNS - 1}, and for each"
-          " column a score or x, of which one is a score."
+          f" {_NUM_CELLS - 1} columns, 0 to {_NUM_COLUMNS - 1}, none more than"
+          f" {_NUM_ROWS} times, and a score for each column, x where it is full."
       )
     moves[i, : len(line)] = [int(c) for c in line]
     for column, score in enumerate(scores):

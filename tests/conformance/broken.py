@@ -178,7 +178,10 @@ def _replay_that_grows(*arguments):
   right = REPLAYS["mulearn"](*arguments)
   return right._replace(
       init=lambda: (right.init(), ()),
-      add=lambda memory, moves: (right.add(memory[0], moves), (*memory, moves)),
+      add=lambda memory, moves: (
+          right.add(memory[0], moves),
+          (*memory[1], moves),
+      ),
       sample=lambda memory, key: right.sample(memory[0], key),
   )
 

@@ -1,7 +1,8 @@
 """Row 6: a chance outcome is no time step, and no choice of a player.
 
-Both were mixed up (LightZero #378), and both branches of a node were taken (mctx
-#79). Decisions of a dice game are searched, against an exact expectimax.
+Both were mixed up (LightZero #378). Decisions of a dice game are searched, against
+an exact expectimax. Which of a node's two functions are evaluated (mctx #79) is
+seen in `tests/search/chance_test.py`.
 """
 
 from conformance import broken
@@ -50,8 +51,8 @@ def _settle(params, outcome, state):
 def check_expectimax(search):
   """Values and moves are nearly those of perfect play.
 
-  Values are means over simulations, which tried other actions, too, and PUCT
-  may take the second best where it is nearly as good.
+  PUCT's values are means over simulations, which tried other actions, too, and
+  it may take the second best where that is nearly as good.
   """
   root = _decision(STATES, jnp.ones(6))
   found = search(jax.random.key(0), (), root, _after, _settle, NUM_SIMULATIONS)

@@ -131,7 +131,8 @@ def test_the_labels_are_those_of_a_search_to_the_end(sets):
 
 def test_other_positions_are_refused(tmp_path):
   path = tmp_path / "positions.csv"
-  path.write_text(position_sets.PATH.read_text()[:-2] + "x\n")
+  lines = position_sets.PATH.read_text().splitlines()
+  path.write_text("\n".join([lines[0], *lines[2:]]))
   assert set(position_sets.read(path)) == set(position_sets.NAMES)
   with pytest.raises(ValueError, match="make_positions.py"):
     position_sets.read(path, position_sets.SHA256)
@@ -140,11 +141,19 @@ def test_other_positions_are_refused(tmp_path):
 @pytest.mark.parametrize(
     "text, says",
     [
-        ("set,moves,scores\n", "holds none of the sets"),
-        ("a,b\n1,2\n", "holds none of the sets"),
+        ("set,moves,scores\n", "the sets of nothing; there are end-easy"),
+        ("a,b\n1,2\n", "the sets None; there are end-easy"),
+        ("set,moves,scores\nend-hard,01,0 0 0 0 0 0 0\n", "sets end-hard"),
+        ("set,moves\nend-easy,01\n", "Row 1 .*the scores ''"),
         ("set,moves,scores\nend-easy,017,0 0 0 0 0 0 0\n", "Row 1 .*'017'"),
         ("set,moves,scores\nend-easy,01,0 0 0 0 0 0\n", "Row 1 .*0 0'"),
-        ("set,moves,scores\nend-easy,01,x x x x x x x\n", "one is a score"),
+        ("set,moves,scores\nend-easy,01,x 0 0 0 0 0 0\n", "x where it is full"),
+        (f"set,moves,scores\nend-easy,{'0' * 6},0 0 0 0 0 0 0\n", "is full"),
+        (f"set,moves,scores\nend-easy,{'0' * 7},x 0 0 0 0 0 0\n", "6 times"),
+        (
+            "set,moves,scores\nend-easy,0101010,0 0 0 0 0 0 0\n",
+            "row 1 of the set end-easy is a game that is over",
+        ),
         ("set,moves,scores\nend-easy,01\n", "Row 1 .*''"),
         (
             f"set,moves,scores\nend-easy,{'0' * 42},0 0 0 0 0 0 0\n",
@@ -157,7 +166,10 @@ def test_what_holds_no_positions_is_refused(tmp_path, text, says):
   path.write_text(text)
   with pytest.raises(ValueError, match=says):
     position_sets.read(path)
-  with pytest.raises(ValueError, match="no file of positions"):
+
+
+def test_a_file_that_is_missing_is_named(tmp_path):
+  with pytest.raises(ValueError, match="no file of positions at .*nothing.csv"):
     position_sets.read(tmp_path / "nothing.csv")
 
 

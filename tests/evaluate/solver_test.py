@@ -64,15 +64,18 @@ def test_the_states_are_those_of_the_environment(table):
 
 @dataclasses.dataclass
 class _Player:
-  """Plays one fixed row of a table a position, right or wrong."""
+  """Says of each position a fixed move and a value, right or wrong."""
 
   agent: BoardAgent
   moves: np.ndarray
+  values: np.ndarray
   environment = GAME
 
   def plan(self, rng_key, state, num_simulations=None):
     plan = self.agent.plan(rng_key, state, num_simulations)
-    return plan._replace(action=jnp.asarray(self.moves))
+    return plan._replace(
+        action=jnp.asarray(self.moves), value=jnp.asarray(self.values)
+    )
 
   def glance(self, state):
     return self.agent.glance(state)
@@ -83,13 +86,15 @@ def test_the_perfect_player_and_the_worst_are_told_apart(
 ):
   agent = BoardAgent(board_config("world"), make_board_networks("world"))
   key = jax.random.key(0)
-  best = _Player(agent, table.optimal.argmax(axis=1))
-  assert solver.optimal_rate(best, table, key, num_simulations=2) == 1.0
+  best = _Player(agent, table.optimal.argmax(axis=1), table.value)
+  found = solver.examine(best, table, key, num_simulations=2)
+  assert found["optimal_rate"] == found["sign_rate"] == 1.0
+  assert found["value_error"] == 0.0
   worst = table.optimal.argmin(axis=1)
   rows = np.arange(len(worst))
   expected = table.optimal[rows, worst].mean()
   found = solver.optimal_rate(
-      _Player(agent, worst), table, key, num_simulations=2
+      _Player(agent, worst, -table.value), table, key, num_simulations=2
   )
   assert found == expected < 0.3
 
