@@ -62,15 +62,13 @@ def _teach_the_rules(config: Config) -> None:
   Latents stay a board, so that what a move does and what ends a game is learned
   once for all places; the consistency loss is cheap there.
   """
-  config.num_steps = 10_485_760
-  config.self_play.opening_rate = 0.9
+  config.num_steps = 11_534_336
   config.model.channels = 4
   config.model.window_features = 64
-  config.learn.unroll_steps = 3
-  config.learn.td_steps = 8
-  config.learn.explored_nats = 0.0
-  config.learn.explored_below = 0.5
-  config.learn.consistency_weight = 2.0
-  config.learn.updates_per_env_step = 1 / 256
-  config.learn.learning_rate = 1e-3
+  config.replay.batch_size = 128
   config.replay.reanalysed_per_env_step = 0.5
+  config.learn.unroll_steps = 3
+  config.learn.consistency_weight = 2.0
+  config.learn.updates_per_env_step = 1 / 64
+  config.learn.num_microbatches = 1
+  config.learn.learning_rate = 1e-3
