@@ -36,12 +36,12 @@ def test_the_same_games_again_and_again_are_learned(kind, make_config):
   learner, replay = board_run.learner_of(config), replay_of(config)
   learn = jax.jit(
       lambda state, memory, key: learner.learn(
-          state, memory, key, replay=replay, num_updates=60
+          state, memory, key, replay=replay, num_updates=120
       )
   )
   state, memory, later = learn(run.state, run.memory, jax.random.key(4))
   state, _, later = learn(state, memory, jax.random.key(5))
-  assert int(state.step) == 121
+  assert int(state.step) == 241
   assert later["loss/value"] < 0.8 * metrics["loss/value"]
   assert all(np.isfinite(v) for v in jax.tree.leaves(later))
 
