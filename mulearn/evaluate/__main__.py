@@ -4,10 +4,11 @@ r"""Command line of evaluation: who is stronger, and how wrong a model is.
 random openings, prints Elo ratings with 95 % intervals, and writes arena.json
 (every game), .png and .svg. `examine` holds the agent of a run against perfect
 play as its training did, with other numbers of search or, in connect four,
-other positions if you like, and writes examination.json. `model_error` follows a learned model (MuZero) over
-imagined moves from positions of a solved game, and writes model_error.json,
-.png and .svg. `mistakes` draws how often runs of connect four leave perfect
-play, from their results.json, as mistakes.png and heatmap.png, and .svg.
+other positions if you like, and writes examination.json. `model_error` follows
+a learned model (MuZero) over imagined moves from positions of a solved game,
+and writes model_error.json, .png and .svg. `mistakes` draws how often runs of
+connect four leave perfect play, from their results.json, as mistakes.png and
+heatmap.png, and .svg.
 
 A player of the arena is one of
 
